@@ -61,17 +61,31 @@ class Running:
     scratch: Path
 
     def memory(self, field: str = "VmHWM") -> float:
-        """Megabytes of its process: VmHWM is the most so far, RssAnon what is not of files, now."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
+        """Megabytes of the process that receives: VmHWM is the most so far, RssAnon what is not of files, now."""
+        return memory_of(self.pid, field)
+
+    def memory_of_others(self, field: str = "VmHWM") -> float:
+        """Megabytes of the processes that it has started, each by itself."""
+        return sum(memory_of(pid, field) for pid in children_of(self.pid))
 
     def processor_seconds(self) -> float:
-        """What its process has taken of the cores so far."""
-        return processor_seconds(self.pid)
+        """What its processes have taken of the cores so far."""
+        return sum(map(processor_seconds, [self.pid, *children_of(self.pid)]))
 
     def connect(self) -> HTTPConnection:
         """A connection to it."""
         return HTTPConnection("127.0.0.1", urlsplit(self.url).port or 0, timeout=_ANSWER_SECONDS)
+
+
+def memory_of(pid: int, field: str) -> float:
+    """Megabytes of a process, by the name of a line of its status."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(one) for file in Path(f"/proc/{pid}/task").glob("*/children") for one in file.read_text().split()]
 
 
 def processor_seconds(pid: int) -> float:
@@ -165,6 +179,8 @@ class Upload:
     memory_sent: float
     memory: float
     anonymous: float
+    memory_of_others: float
+    anonymous_of_others: float
     scratch_sent: float
     scratch: float
     answer: dict[str, object]
@@ -172,12 +188,13 @@ class Upload:
 
 def upload(service: Running, path: str, file: Path) -> Upload:
     """Upload a file piece by piece."""
-    sizes, anonymous, is_done = [0.0], [0.0], Event()
+    sizes, anonymous, of_others, is_done = [0.0], [0.0], [0.0], Event()
 
     def watch() -> None:
         while not is_done.wait(0.05):
             sizes.append(_size_of(service.scratch))
             anonymous.append(service.memory("RssAnon"))
+            of_others.append(service.memory_of_others("RssAnon"))
 
     watcher = Thread(target=watch)
     watcher.start()
@@ -201,8 +218,8 @@ def upload(service: Running, path: str, file: Path) -> Upload:
         watcher.join()
     if reply.status != 200:
         raise RuntimeError(f"{path} answered {reply.status}: {answer}")
-    sizes_of_memory = memory_sent, service.memory(), max(anonymous)
-    return Upload(seconds, of_processor, sent_after, *sizes_of_memory, scratch_sent, max(sizes), answer)
+    own, others = (memory_sent, service.memory(), max(anonymous)), (service.memory_of_others(), max(of_others))
+    return Upload(seconds, of_processor, sent_after, *own, *others, scratch_sent, max(sizes), answer)
 
 
 def _size_of(directory: Path) -> float:

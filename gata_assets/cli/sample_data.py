@@ -8,7 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from gata_assets.cli.raw_files.outcomes import open_curator, open_store
+from gata_assets.cli.raw_files.outcomes import open_curator
+from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.files.formats import FileFormat, RawFormat

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import uvicorn
 
 from gata_assets.ingestion.http.application import build_application
+from gata_assets.ingestion.http.rows.worker import RowWorker
 from gata_assets.ingestion.http.server.connections import server_config
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.http.service_rules import ServiceRules
@@ -83,10 +84,11 @@ class RunningService:
         def curator_of(tenant: str, now: datetime) -> Curator:
             return Curator(self.store, tenant, RULES, now, self.tables)
 
+        tables = RULES.applied_to(self.tables)
         self.service = Service(
             self.store,
-            RULES.applied_to(self.tables),
-            self.curator_of or curator_of,
+            tables,
+            RowWorker(self.store, tables, self.curator_of or curator_of, self.clock),
             self.rules,
             version="1.2.3",
             webhook_secrets=WebhookSecrets(self.webhook_secrets, no_secrets_manager),

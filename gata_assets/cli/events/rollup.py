@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from gata_assets.cli.ending import ended_by_signals
-from gata_assets.cli.raw_files.outcomes import open_store
+from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.messages import open_upkeep
 from gata_assets.ingestion.segments.rollup import RolledUp

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from gata_assets.cli.ending import ended_by_signals
-from gata_assets.cli.raw_files.outcomes import open_store
+from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.messages import build_decoder, build_judge
 from gata_assets.errors import SettingsError

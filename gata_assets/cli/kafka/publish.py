@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time
 from threading import Event
 
 from gata_assets.cli.ending import ended_by_signals
-from gata_assets.cli.raw_files.outcomes import open_store
+from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.finished import find_dataset_folders
 from gata_assets.errors import SettingsError

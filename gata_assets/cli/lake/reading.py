@@ -7,7 +7,7 @@ import json
 import click
 import polars as pl
 
-from gata_assets.cli.raw_files.outcomes import open_store
+from gata_assets.cli.target import open_store
 from gata_assets.errors import ObjectNotFoundError, SourceError
 from gata_assets.lake.days import RECENT
 from gata_assets.lake.snapshot import LakeDay, LakeSnapshots

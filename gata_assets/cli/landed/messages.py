@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from gata_assets.cli.raw_files.outcomes import open_store
+from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.messages import build_decoder, build_judge, build_roll_up
 from gata_assets.errors import RegistryError, StoreError

@@ -13,6 +13,7 @@ from typing import TypeVar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from gata_assets.cli.raw_files.given_files import GivenFile
+from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import progress_on_terminal, text_console
 from gata_assets.curation.files.formats import FileFormat, parse_format, printable
 from gata_assets.curation.reports import Report
@@ -20,8 +21,6 @@ from gata_assets.errors import RawFileError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, curation_rules
-from gata_assets.storage.local import LocalStore
-from gata_assets.storage.objects import ObjectStore
 
 # With fewer rows a rate would mainly show how long the start took.
 _ROWS_OF_A_RATE = 100_000
@@ -98,19 +97,6 @@ def open_curator(settings: Settings, tenant: str, now: datetime | None = None, *
         text_console(stderr=True).print(warning)
     rules, tables = curation_rules(settings), all_tables(settings)
     return Curator(open_store(settings), tenant, rules, now or datetime.now(UTC), tables)
-
-
-def open_store(settings: Settings) -> ObjectStore:
-    """The target, without Dagster, which takes 40 MB and a second."""
-    target = settings.target
-    if target.bucket is None:
-        return LocalStore(str(target.directory))
-    # The AWS SDK, when it is needed.
-    from gata_assets.storage.aws.s3_client import SdkSettings
-    from gata_assets.storage.aws.s3_store import S3Store
-
-    s3 = SdkSettings(region_name=target.region)
-    return S3Store(target.bucket, s3, conditional_writes=target.conditional_writes)
 
 
 @contextmanager

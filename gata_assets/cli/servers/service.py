@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
-from datetime import datetime
+from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 
 import uvicorn
 
 from gata_assets import __version__
 from gata_assets.cli.ending import ended_by_signals
-from gata_assets.cli.raw_files.outcomes import open_store
+from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.environment import variables
 from gata_assets.errors import GataError, SettingsError
 from gata_assets.ingestion.http.application import build_application
+from gata_assets.ingestion.http.rows.process import RowProcess
+from gata_assets.ingestion.http.rows.work import RowWork
 from gata_assets.ingestion.http.server.connections import server_config
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.http.service_rules import is_private_address
 from gata_assets.ingestion.webhooks.secrets import WebhookSecrets, secrets_manager
-from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, curation_rules
 
@@ -40,34 +42,47 @@ def run(settings: Settings, *, host: str | None, port: int | None, as_json: bool
     _require_safe(settings, host)
     listener = _listen(host, own.port if port is None else port)
     try:
-        store, rules, tables = open_store(settings), curation_rules(settings), all_tables(settings)
-
-        def curator_of(tenant: str, now: datetime) -> Curator:
-            return Curator(store, tenant, rules, now, tables)
-
-        service = Service(
-            store,
-            tables,
-            curator_of,
-            own.service_rules,
-            version=__version__,
-            is_kafka_connected=_broker_probe(settings),
-            name=own.name,
-            webhook_secrets=WebhookSecrets(variables(), partial(secrets_manager, settings.target.region)),
-            quality_rules=settings.quality.rules,
-        )
-        number = listener.getsockname()[1]
-        config = server_config(
-            build_application(service),
-            own.service_rules.patience_seconds,
-            service.refusals,
-            timeout_graceful_shutdown=_SECONDS_TO_END,
-        )
-        # Uvicorn ends by these signals, and sends them again once it has ended: then they are done with.
-        with ended_by_signals():
-            _Server(config, lambda: _show(settings, host, number, as_json=as_json)).run([listener])
+        with closing(RowProcess(partial(_row_worker, settings))) as rows:
+            service = Service(
+                open_store(settings),
+                all_tables(settings),
+                rows,
+                own.service_rules,
+                version=__version__,
+                is_kafka_connected=_broker_probe(settings),
+                name=own.name,
+                webhook_secrets=WebhookSecrets(variables(), partial(secrets_manager, settings.target.region)),
+            )
+            rows.on_loss = service.note_lost
+            _serve(service, settings, listener, host, as_json=as_json)
     finally:
         listener.close()
+
+
+def _serve(service: Service, settings: Settings, listener: socket.socket, host: str, *, as_json: bool) -> None:
+    number = listener.getsockname()[1]
+    config = server_config(
+        build_application(service),
+        settings.service.service_rules.patience_seconds,
+        service.refusals,
+        timeout_graceful_shutdown=_SECONDS_TO_END,
+    )
+    # Uvicorn ends by these signals, and sends them again once it has ended: then they are done with.
+    with ended_by_signals():
+        _Server(config, lambda: _show(settings, host, number, as_json=as_json)).run([listener])
+
+
+def _row_worker(settings: Settings) -> RowWork:
+    """What works on rows, in a process of its own: the one that receives them does not load what this needs."""
+    from gata_assets.ingestion.http.rows.worker import RowWorker
+    from gata_assets.interactions.curated.curator import Curator
+
+    store, rules, tables = open_store(settings), curation_rules(settings), all_tables(settings)
+
+    def curator_of(tenant: str, now: datetime) -> Curator:
+        return Curator(store, tenant, rules, now, tables)
+
+    return RowWorker(store, tables, curator_of, lambda: datetime.now(UTC), settings.quality.rules)
 
 
 def _broker_probe(settings: Settings) -> Callable[[], bool] | None:

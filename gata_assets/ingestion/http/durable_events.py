@@ -10,7 +10,6 @@ from gata_assets.ingestion.http.idempotent import json_answer
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.keys.request_records import Answer
 from gata_assets.ingestion.segments.event import NewEvent
-from gata_assets.ingestion.segments.stored_events import find_stored
 
 
 class DurableEvents:
@@ -28,7 +27,7 @@ class DurableEvents:
 
     async def find(self, since: datetime) -> Answer | None:
         """The answer, if they are durable since an instant; None if they are not. Raises StoreError."""
-        found = await self._service.call(find_stored, self._service.store, self._events, since)
+        found = await self._service.call(self._service.rows.find_stored, self._events, since)
         return _accepted(found.stream, found.offsets) if found else None
 
 

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +16,6 @@ from gata_assets.ingestion.http.problems import Problem
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.keys.request_records import Answer, InProgress, Replayed, Started, fingerprint
 from gata_assets.ingestion.keys.requests import IdempotentRequests
-from gata_assets.storage.objects import ObjectStore
 
 REPLAYED = "Idempotency-Replayed"
 _JSON = (("content-type", "application/json"),)
@@ -128,13 +126,3 @@ async def carry_out_once(service: Service, requests: IdempotentRequests, one: On
 
 def _response(answer: Answer, more: Mapping[str, str] | None = None) -> Response:
     return Response(answer.body, answer.status, {**dict(answer.headers), **(more or {})})
-
-
-def place_of(store: ObjectStore, key: str | None) -> str | None:
-    """Where an object is, as answers show it."""
-    return store.uri(key) if key else None
-
-
-def rule_counts(counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Counts by rule as answers show them."""
-    return [{"rule": rule, "rows": rows} for rule, rows in counts.items()]

@@ -1,7 +1,7 @@
 """The service's counters for Prometheus, in a registry of their own.
 
 Labels of counters are routes, tables, rules, sources and reasons, which are few and known; never keys or what a caller
-sent. The quality of data is by tenant and table (`curation.quality`).
+sent. The quality of data is by tenant and table (`RowWork.quality`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.registry import Collector
 
 from gata_assets.ingestion.segments.group_commit import EventLog
 
@@ -22,7 +21,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300
 class ServiceMetrics:
     """Counts requests, rows, events and uploads; safe for several threads."""
 
-    def __init__(self, log: EventLog, quality: Collector) -> None:
+    def __init__(self, log: EventLog) -> None:
         self._registry = own = CollectorRegistry()
         self._requests = Counter(
             "gata_http_requests", "Requests that were answered.", ("method", "route", "status"), registry=own
@@ -58,7 +57,9 @@ class ServiceMetrics:
         self._landing = Histogram(
             "gata_landing_seconds", "Time to land and validate a file.", ("table",), buckets=_SECONDS, registry=own
         )
-        own.register(quality)
+        self._lost = Counter(
+            "gata_row_processes_lost", "Processes that worked on rows and ended before the service did.", registry=own
+        )
         waiting = Gauge("gata_events_waiting_bytes", "The size of the events that are not stored yet.", registry=own)
         waiting.set_function(lambda: log.waiting_bytes)
         oldest = Gauge(
@@ -97,6 +98,10 @@ class ServiceMetrics:
     def count_events(self, table: str, events: int) -> None:
         """Count single events that are durable."""
         self._events.labels(table).inc(events)
+
+    def count_lost(self) -> None:
+        """Count a process that worked on rows and ended."""
+        self._lost.inc()
 
     def count_upload(self, table: str) -> None:
         """Count an uploaded file that landed."""

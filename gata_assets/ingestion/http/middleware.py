@@ -10,13 +10,13 @@ import json
 import re
 from asyncio import CancelledError
 from time import perf_counter
-from traceback import extract_tb
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gata_assets.errors import GataError
+from gata_assets.ingestion.http.faults import place_of
 from gata_assets.ingestion.http.problems import ending, internal
 from gata_assets.ingestion.http.service import Service
 
@@ -62,7 +62,7 @@ class RequestRecords:
                     raise
                 await ending().answer(request_id)(scope, receive, send_noted)
             except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer, and the log no value)
-                fault = _place_of(error)
+                fault = _fault(error)
                 if not status:
                     await internal().answer(request_id)(scope, receive, send_noted)
             self._note(scope, status, perf_counter() - begun, fault or state.get("fault", {}))
@@ -88,7 +88,7 @@ class RequestRecords:
 
 def note_fault(state: object, error: GataError) -> None:
     """Keep the kind of an error for the request's line in the log."""
-    state.fault = _place_of(error)  # type: ignore[attr-defined]
+    state.fault = _fault(error)  # type: ignore[attr-defined]
 
 
 def _id_of(scope: Scope) -> str:
@@ -97,7 +97,5 @@ def _id_of(scope: Scope) -> str:
     return text if _WELL_FORMED.fullmatch(text) else uuid4().hex
 
 
-def _place_of(error: BaseException) -> dict[str, str]:
-    trace = extract_tb(error.__traceback__)
-    place = f"{trace[-1].filename.rpartition('/')[2]}:{trace[-1].lineno}" if trace else ""
-    return {"fault": type(error).__name__, "fault_at": place}
+def _fault(error: BaseException) -> dict[str, str]:
+    return {"fault": type(error).__name__, "fault_at": place_of(error)}

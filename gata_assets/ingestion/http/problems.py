@@ -19,6 +19,7 @@ from gata_assets.errors import (
     GataError,
     IdempotencyError,
     MappingError,
+    ProcessLostError,
     RawFileChangedError,
     RawFileError,
     StoreError,
@@ -45,9 +46,13 @@ class Problem(Exception):  # noqa: N818 (the term of RFC 9457)
             headers: Of the answer.
             members: More of the problem, for programs.
         """
-        super().__init__(detail)
+        # The arguments that it is made of again in another process; the rest are attributes.
+        super().__init__(status, kind, detail)
         self.status, self.kind, self.detail = status, kind, detail
         self.headers, self.members = dict(headers or {}), members
+
+    def __str__(self) -> str:
+        return self.detail
 
     def answer(self, request_id: str) -> Response:
         """The answer to a request."""
@@ -88,6 +93,10 @@ def problem_of(error: GataError) -> Problem:
         return unavailable("Too many events wait to be stored: nothing was taken. Send them again in some seconds.")
     if isinstance(error, RawFileChangedError | ConflictError):
         return unavailable("Another request changes the same data at this moment: send it again.", 1)
+    if isinstance(error, ProcessLostError):
+        return unavailable(
+            "The process that works on rows ended, and another one starts: send it again in some seconds."
+        )
     if isinstance(error, StoreError):
         return unavailable("The target could not be read or written: send it again in some seconds.")
     if isinstance(error, WebhookError):

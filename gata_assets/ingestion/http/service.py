@@ -6,25 +6,20 @@ Everything is given: settings are read elsewhere, and tests give stores and cloc
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from secrets import token_hex
-from threading import Lock
 from time import monotonic
 from typing import Any, TypeVar
 
-from gata_assets.curation.curated.curator import TableCurator
-from gata_assets.curation.curated.referenced_keys import ReferencedKeys
-from gata_assets.curation.files.known_marks import KnownMarks
-from gata_assets.curation.quality.exposition import QualityCollector
-from gata_assets.curation.quality.measures import QualityRules
-from gata_assets.curation.quality.reader import QualityReader
 from gata_assets.ingestion.http.bodies.uploads import Uploads
 from gata_assets.ingestion.http.metrics import ServiceMetrics
 from gata_assets.ingestion.http.problems import Problem, unavailable
+from gata_assets.ingestion.http.rows.work import RowWork, taking_rows
 from gata_assets.ingestion.http.server.refusals import Refusals
 from gata_assets.ingestion.http.service_rules import ServiceRules
 from gata_assets.ingestion.keys.key_store import KeyStore
@@ -51,7 +46,7 @@ class Service:
         self,
         store: ObjectStore,
         tables: Mapping[str, TableSpec],
-        curator_of: Callable[[str, datetime], TableCurator],
+        rows: RowWork,
         rules: ServiceRules,
         *,
         version: str,
@@ -60,14 +55,13 @@ class Service:
         write_line: Callable[[str], object] | None = None,
         is_kafka_connected: Callable[[], bool] | None = None,
         name: str = "data-pipeline",
-        quality_rules: QualityRules = QualityRules(),  # noqa: B008 (nothing changes it)
     ) -> None:
         """Set up the service, and start the thread of its event log.
 
         Args:
             store: The target.
             tables: All tables by name; those of changes take no rows here.
-            curator_of: The curator of a tenant's tables as of an instant.
+            rows: Does the work on rows; closed with the service.
             rules: Who may, and how much.
             version: Of this release.
             webhook_secrets: By which webhooks are verified.
@@ -75,10 +69,9 @@ class Service:
             write_line: Takes the lines of the log; None prints them.
             is_kafka_connected: Whether a broker answers; None without Kafka.
             name: What `/health` says is the name of the service.
-            quality_rules: How scores are measured.
         """
-        self.store, self.curator_of, self.rules, self.version, self.clock = store, curator_of, rules, version, clock
-        self.tables = {name: spec for name, spec in tables.items() if spec.changes is None}
+        self.store, self.rows, self.rules, self.version, self.clock = store, rows, rules, version, clock
+        self.tables = taking_rows(tables)
         self.write_line = write_line or partial(print, flush=True)
         self.is_kafka_connected, self.name = is_kafka_connected, name
         self.keys = KeyStore(store, clock)
@@ -87,19 +80,14 @@ class Service:
         self.delivered = delivered_events(store, clock)
         self.uploads = Uploads(store, clock)
         self.limit = RateLimit(rules.requests_per_second, rules.burst, monotonic)
-        self.log = EventLog(store, f"http/{token_hex(8)}")
-        self.quality = QualityReader(store, self.tables, clock)
-        self.metrics = ServiceMetrics(self.log, QualityCollector(lambda: self.quality.reading, quality_rules, clock))
+        self.log = EventLog(store, f"http/{token_hex(8)}", coding=rows)
+        self.metrics = ServiceMetrics(self.log)
         self.refusals = Refusals(self.metrics.count_refused, self.write_line, clock)
         self._landings = ThreadPoolExecutor(_LANDINGS_AT_ONCE, "landing")
         self._calls = ThreadPoolExecutor(_CALLS_AT_ONCE, "call")
-        self.referenced = ReferencedKeys(self._calls.map)
-        self._marks: dict[tuple[str, str], KnownMarks] = {}
         self._held_bytes = self._at_work = 0
         self._is_idle = asyncio.Event()
         self._is_idle.set()
-        self._turns: dict[str, tuple[Lock, int]] = {}
-        self._turns_lock = Lock()
 
     def table(self, name: str) -> TableSpec:
         """A table that takes rows; raises Problem if there is none."""
@@ -114,15 +102,6 @@ class Service:
     async def call(self, work: Callable[..., T], *arguments: Any) -> T:
         """Do what waits for the store or a disk in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._calls, work, *arguments)
-
-    def call_meanwhile(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Do what waits for the store in a thread, while the thread that calls goes on; not for what calls this too."""
-        return self._calls.submit(work, *arguments)
-
-    def marks_of(self, tenant: str, table: str) -> KnownMarks:
-        """What this process knows of a table's raw files."""
-        with self._turns_lock:
-            return self._marks.setdefault((tenant, table), KnownMarks())
 
     @contextmanager
     def room(self) -> Iterator[Callable[[int], None]]:
@@ -144,20 +123,11 @@ class Service:
         finally:
             self._held_bytes -= own
 
-    @contextmanager
-    def turn(self, what: str) -> Iterator[None]:
-        """Let one thread at a time do something: the same content that arrives twice at once lands once."""
-        with self._turns_lock:
-            lock, waiting = self._turns.get(what, (Lock(), 0))
-            self._turns[what] = lock, waiting + 1
-        try:
-            with lock:
-                yield
-        finally:
-            with self._turns_lock:
-                lock, waiting = self._turns.pop(what)
-                if waiting > 1:
-                    self._turns[what] = lock, waiting - 1
+    def note_lost(self) -> None:
+        """Count that what works on rows has ended, and write a line; from any thread."""
+        self.metrics.count_lost()
+        line = {"event": "ROW_PROCESS_LOST", "at": self.clock().isoformat(timespec="milliseconds")}
+        self.write_line(json.dumps(line))
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -178,7 +148,8 @@ class Service:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        """Store the events that wait, and end the threads."""
+        """Store the events that wait, and end the threads and what works on rows."""
         self.log.close()
         self._landings.shutdown()
         self._calls.shutdown()
+        self.rows.close()

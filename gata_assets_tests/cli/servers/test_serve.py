@@ -93,10 +93,36 @@ def test_an_upload_of_a_killed_process_counts_nowhere_and_is_removed_by_the_next
         process.kill()
         process.wait()
     assert list(store.list_keys("acme/")) == list(store.list_keys("ingestion/uploads/")) == []
-    assert list(scratch.iterdir()) == []
+    until = monotonic() + 60
+    while list(scratch.iterdir()):
+        # The socket between its two processes, until the other one has noticed.
+        assert monotonic() < until, "something is left of the process"
+        sleep(0.01)
     assert len(list(staging.iterdir())) > 1
     new_secret(store)
     assert [path.name for path in staging.iterdir()] == ["lock"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what a process has loaded is read from /proc")
+def test_the_process_that_receives_loads_nothing_that_only_rows_need(tmp_path: Path) -> None:
+    secret = new_secret(LocalStore(str(tmp_path / "target")))
+    headers = {"X-API-Key": secret}
+    row = json.dumps(interaction()).encode()
+    requests = {
+        "/internal/data/interactions": (row, {}),
+        "/v1/events?table=interactions": (row, {"Idempotency-Key": "1"}),
+        "/internal/data/upload-csv?data_type=interactions": (multipart(encode([interaction()], "csv")), MULTIPART),
+    }
+    with serving(tmp_path) as (process, url):
+        for path, (body, more) in requests.items():
+            with urllib.request.urlopen(urllib.request.Request(url + path, body, {**headers, **more})) as answer:
+                assert answer.status in {200, 202}
+        with urllib.request.urlopen(f"{url}/metrics") as answer:
+            # Measured by the other process.
+            assert b'gata_data_quality_score_ratio{data_type="interactions",tenant_id="acme"} 1.0' in answer.read()
+        loaded = Path(f"/proc/{process.pid}/maps").read_text()
+    assert [name for name in ("libarrow", "numpy", "pandas", "numba") if name in loaded] == []
+    assert "polars" in loaded
 
 
 def test_a_network_is_trusted_on_private_addresses_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +166,7 @@ _LANDS = """
 import sys
 from pathlib import Path
 from gata_assets.cli.servers import service
-from gata_assets.ingestion.segments.event import encode_segment
+from gata_assets.ingestion.segments.coding.segments import encode_segment
 from gata_assets_tests.support.event_worlds import event, segment_of
 from gata_assets_tests.support.raw_worlds import curator_of, interaction, send
 assert send(curator_of(Path("store")), [interaction()], Path(".")).valid == 1

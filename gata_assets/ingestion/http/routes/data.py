@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gata_assets.curation.files.formats import FileFormat, RawFormat, parse_format
-from gata_assets.curation.files.sources import StoredContent
 from gata_assets.errors import RawFileError
 from gata_assets.ingestion.http.access import admit
-from gata_assets.ingestion.http.bodies.json_lines import rows_of
 from gata_assets.ingestion.http.bodies.multipart import ENVELOPE_BYTES, FileReceiver
 from gata_assets.ingestion.http.bodies.reading import held_body, in_pieces, require_size
-from gata_assets.ingestion.http.idempotent import carry_out
-from gata_assets.ingestion.http.landings import land_bytes, land_file
+from gata_assets.ingestion.http.idempotent import carry_out, json_answer
 from gata_assets.ingestion.http.problems import Problem
+from gata_assets.ingestion.http.rows.work import Landed
 from gata_assets.ingestion.http.service import Service
 from gata_assets.ingestion.keys.request_records import Answer
 
-_JSON_LINES, _CSV = FileFormat(RawFormat.JSON_LINES), FileFormat(RawFormat.CSV)
+_CSV = FileFormat(RawFormat.CSV)
 _PIECE_BYTES = 1 << 20
 
 
@@ -38,14 +38,11 @@ class DataRoutes:
         tenant = caller.required_tenant
         service.table(table)
         async with held_body(service, request, service.rules.max_body_bytes) as body:
-            kind = request.headers.get("content-type", "")
-
-            def land() -> Answer:
-                rows = rows_of(body, kind, service.rules.max_body_rows)
-                return land_bytes(service, tenant, table, rows.lines, _JSON_LINES, request.state.request_id)
+            kind, most_rows = request.headers.get("content-type", ""), service.rules.max_body_rows
 
             async def work() -> Answer:
-                return await service.landing(land)
+                land, request_id = service.rows.land_body, request.state.request_id
+                return await self._land(table, land, tenant, table, body, kind, most_rows, request_id)
 
             return await carry_out(service, request, tenant, sha256(body).hexdigest(), work)
 
@@ -63,13 +60,11 @@ class DataRoutes:
             received = await self._receive(request, key)
             name = received.name or "file"
             _require_same(received.fields, {"tenant_id": tenant, "data_type": table})
-            content = StoredContent(service.store, key, received.sha256)
 
             async def work() -> Answer:
-                file_name, request_id = Path(name).name, request.state.request_id
-                answer = await service.landing(
-                    land_file, service, tenant, table, file_name, content, _format_of(name), request_id
-                )
+                land, request_id = service.rows.land_upload, request.state.request_id
+                file = Path(name).name, key, received.sha256, _format_of(name)
+                answer = await self._land(table, land, tenant, table, *file, request_id)
                 service.metrics.count_upload(table)
                 return answer
 
@@ -77,6 +72,22 @@ class DataRoutes:
         finally:
             await service.call(service.uploads.discard, key)
             await service.call(service.uploads.sweep)
+
+    async def _land(self, table: str, land: Callable[..., Landed], *arguments: Any) -> Answer:
+        """Land something, count its rows, and answer; raises Problem if it landed and cannot be read to its end."""
+        metrics = self._service.metrics
+
+        def timed() -> Landed:
+            with metrics.time_landing(table):
+                return land(*arguments)
+
+        landed = await self._service.landing(timed)
+        if not landed.was_there:
+            metrics.count_rows(table, landed.accepted, landed.rejected, landed.rejected_by_rule)
+        if landed.unreadable is not None:
+            detail = f"The data {landed.unreadable} It landed, and none of its rows counts."
+            raise Problem(422, "unreadable", detail, **landed.answer)
+        return json_answer(200, landed.answer)
 
     async def _receive(self, request: Request, key: str) -> FileReceiver:
         """Store the file of a body under a key as it arrives."""

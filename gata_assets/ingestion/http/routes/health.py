@@ -25,7 +25,8 @@ class HealthRoutes:
         self._looked_at = float("-inf")
         self._is_store_connected = False
         self._looking: asyncio.Future[bool] | None = None
-        self._reading: asyncio.Future[None] | None = None
+        self._reading: asyncio.Future[bytes] | None = None
+        self._quality = b""
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002 (a route's)
         """Say whether the target and Kafka answer; 200 as long as this process does."""
@@ -49,12 +50,12 @@ class HealthRoutes:
         """Counters for Prometheus, and the quality of data as it was read last: reading waits for the target."""
         service = self._service
         if self._reading is None:
-            self._reading = asyncio.ensure_future(service.call(service.quality.refresh))
+            self._reading = asyncio.ensure_future(service.call(service.rows.quality))
         done, _ = await asyncio.wait([self._reading], timeout=_PATIENCE_SECONDS)
         if done:
             self._reading = None
-            done.pop().result()
-        return Response(service.metrics.text(), headers={"content-type": METRICS_TYPE})
+            self._quality = done.pop().result()
+        return Response(service.metrics.text() + self._quality, headers={"content-type": METRICS_TYPE})
 
     async def _find_store(self) -> bool:
         if monotonic() - self._looked_at >= _LOOKED_SECONDS:
