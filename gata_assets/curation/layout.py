@@ -72,6 +72,11 @@ class TenantLayout:
         """The folder of a curated table, or of an event day of it."""
         return f"{self.root}curated/{table}/" + (f"{day:%Y-%m-%d}/" if day else "")
 
+    @property
+    def tombstones(self) -> str:
+        """The folder of the tombstones of erased people (JSON)."""
+        return f"{self.root}privacy/tombstones/"
+
     def features(self, batch_id: str, table: str | None = None) -> str:
         """The folder of a batch's features, or of one table of them."""
         return f"{self.root}features/{batch_id}/" + (f"{table}/" if table else "")

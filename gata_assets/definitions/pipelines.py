@@ -181,8 +181,9 @@ def build_interaction_pipelines(bench: Workbench) -> list[Pipeline]:
     if not bench.tenants:
         return []
     from gata_assets.interactions.assets.pipeline import InteractionPipeline
+    from gata_assets.settings.table_specs import curation_rules
 
-    store, rules, curation = build_store(settings), settings.interactions.rules, settings.interactions.curation_rules
+    store, rules, curation = build_store(settings), settings.interactions.rules, curation_rules(settings)
     # A tenant that TENANTS names for its lake alone has no interactions to fail for.
     others = [tenant for tenant in bench.tenants if not (tenant in bench.lakes and _has_only_tickets(store, tenant))]
     return [InteractionPipeline(tenant, store, rules, curation, bench.job) for tenant in others]

@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from gata_assets.environment import set_default, variables
 from gata_assets.errors import SettingsError
 from gata_assets.settings.config_values import find_config_values, unknown_setting
+from gata_assets.settings.governance.privacy import PrivacySettings
 from gata_assets.settings.ingestion.consumer import ConsumerSettings
 from gata_assets.settings.ingestion.earlier_names import ALIASES, REFUSED_IN_FILES
 from gata_assets.settings.ingestion.earlier_names import REFUSED as REFUSED_EARLIER_NAMES
@@ -60,6 +61,7 @@ class Settings(BaseModel):
     kafka: KafkaSettings = Field(description="Kafka: brokers and topics")
     consumer: ConsumerSettings = Field(description="The consumer of topics")
     quality: QualitySettings = Field(description="The quality of data: scores, and metrics of jobs")
+    privacy: PrivacySettings = Field(description="Privacy: the keys by which erased people are known")
     mlflow: MlflowSettings = Field(description="MLflow: where finished datasets are logged")
     automation: AutomationSettings = Field(
         description="What runs automatically, once it is switched on in Dagster's UI"

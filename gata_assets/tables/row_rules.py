@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -23,27 +22,11 @@ from gata_assets.tables.columns.column_spec import DAY, ISO_8601, Check, ColumnS
 from gata_assets.tables.mapped_table import map_texts, read_values
 from gata_assets.tables.masking.formats import FORMATS
 from gata_assets.tables.masking.rows import as_stored, identifier_rule_names, identifier_rules
-from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
 from gata_assets.tables.raw_mapping import NO_MAPPING
+from gata_assets.tables.row_context import RowContext
 from gata_assets.tables.spec import InvalidOptional, TableSpec
 
 READABLE_RULE, FITTING_RULE = "row_is_readable", "row_fits_the_columns"
-
-
-@dataclass(frozen=True)
-class RowContext:
-    """The context of a run that validates rows: the event window `[start_at, end_at)`, and by column the values of the
-    referenced table and what happens to rows with other values; `committed_at` is the commit time of a file's changes
-    if its rows have none, `tokens` the masks of its values, `loaded_at` when the file landed.
-    """
-
-    start_at: datetime | None = None
-    end_at: datetime | None = None
-    known: Mapping[str, pl.Series] = field(default_factory=dict)
-    modes: Mapping[str, ReferenceMode] = field(default_factory=dict)
-    committed_at: datetime | None = None
-    tokens: Tokens = NO_TOKENS
-    loaded_at: datetime | None = None
 
 
 _NONE: Mapping[str, tuple[pl.Series, pl.Series]] = MappingProxyType({})

@@ -15,6 +15,7 @@ from io import BytesIO
 from itertools import chain
 from typing import Any, NamedTuple
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -123,16 +124,18 @@ class TableCurator(StalePartitionFinder):
     ) -> list[_Prepared]:
         parts = [part for of_day in partitions.values() for part in of_day]
         staged = dict(zip(parts, self._read_staged(parts, spec, reader), strict=True))
+        kept = self._without_erased(spec, staged)
         merge = self.merges.get(spec.table, partial(merge_partitions, spec))
-        merged = merge({day: [staged[part] for part in of_day] for day, of_day in partitions.items()})
+        merged = merge({day: [kept[part] for part in of_day] for day, of_day in partitions.items()})
         # Arrow keeps the memory of each thread: 10 to 30 MB for a million rows. Releasing it once per day would take a
         # tenth more time than here.
         pa.default_memory_pool().release_unused()
         prepared = []
         for day, rows in merged.items():
             read = {part.key: len(staged[part]) for part in partitions[day]}
+            erased = sum(len(staged[part]) - len(kept[part]) for part in partitions[day])
             outcomes = {
-                NO_ROW_IS_LOST: check_no_part_is_lost(partitions[day], read, rows.rows, rows.repeated),
+                NO_ROW_IS_LOST: check_no_part_is_lost(partitions[day], read, rows.rows, rows.repeated + erased),
                 validity_check(spec.table): rows.outcomes,
                 **rows.checks,
             }
@@ -181,6 +184,18 @@ class TableCurator(StalePartitionFinder):
             )
         self.forget_keys(spec.table)
         return curated
+
+    def _without_erased(self, spec: TableSpec, staged: Mapping[StagedPart, pa.Table]) -> Mapping[StagedPart, pa.Table]:
+        """The rows of parts without those of people who were erased since they were staged."""
+        erased = self.erased() if spec.subject_columns else None
+        if not erased:
+            return staged
+        names = [name for name in (*spec.subject_columns, spec.event_time) if name]
+        found = {}
+        for part, rows in staged.items():
+            is_erased = erased.rows_of(spec, pl.DataFrame(rows.select([n for n in names if n in rows.column_names])))
+            found[part] = rows if is_erased is None else rows.filter(pa.array(~is_erased))
+        return found
 
     def _read_staged(self, parts: Sequence[StagedPart], spec: TableSpec, reader: DayPartReader) -> list[pa.Table]:
         """The tables of parts; a missing or changed one is empty, which the checks report."""
