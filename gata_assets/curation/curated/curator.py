@@ -21,18 +21,21 @@ import pyarrow.parquet as pq
 
 from gata_assets import __version__
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST, validity_check
-from gata_assets.curation.curated.merge import Merge, MergedRows, merge_partitions, staged_rows
+from gata_assets.curation.curated.merge import Merge, MergedRows, merge_partitions, staged_rows, table_file
 from gata_assets.curation.curated.staleness import Partition, StalePartitionFinder
-from gata_assets.curation.reports import StagedPart, check_no_part_is_lost
+from gata_assets.curation.reports import StagedPart, check_no_part_is_lost, file_of_part
 from gata_assets.curation.staged.day_parts import DayPartReader, is_day_of_file, reading_days
 from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
-from gata_assets.storage.datasets import DatasetWrite
+from gata_assets.storage.datasets import DatasetWrite, find_manifest
 from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.manifests import Manifest, plain_name
 from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets.tables.spec import TableSpec
+
+# In the manifest of a partition that people were erased from: the SHA-256 of its rows before.
+COUNTS_AS = "counts_as"
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,13 @@ class TableCurator(StalePartitionFinder):
     # more, of rows of a hundred bytes.
     rows_at_once = 32_768
 
-    def curate(self, table: str, partitions: Iterable[Partition]) -> Iterator[CuratedPartition]:
+    def curate(
+        self, table: str, partitions: Iterable[Partition], *, erased_by: str | None = None
+    ) -> Iterator[CuratedPartition]:
         """Write partitions from the parts that count, in ascending order, including partitions without rows.
 
-        A partition whose checks fail is not written.
+        A partition whose checks fail is not written. With `erased_by`, the name of a request, one that was built from
+        the same files before says that it differs by erased people alone.
         """
         spec = self.tables[table]
         # Before the reports: a writer that publishes a partition from now on may know files that these do not name.
@@ -99,7 +105,9 @@ class TableCurator(StalePartitionFinder):
 
             # The next days are merged while these are written: writing waits for the disk.
             ready = map_in_order(prepare, _in_batches(wanted, parts, self.rows_at_once), 1)
-            yield from map_in_order(partial(self._write, spec, before), chain.from_iterable(ready), CALLS_AT_ONCE)
+            yield from map_in_order(
+                partial(self._write, spec, before, erased_by), chain.from_iterable(ready), CALLS_AT_ONCE
+            )
 
     def refresh(self, table: str) -> CuratedPartition | None:
         """Write an unpartitioned table if it is due."""
@@ -143,7 +151,11 @@ class TableCurator(StalePartitionFinder):
         return prepared
 
     def _write(
-        self, spec: TableSpec, before: Mapping[str, Mapping[str, Version]], prepared: _Prepared
+        self,
+        spec: TableSpec,
+        before: Mapping[str, Mapping[str, Version]],
+        erased_by: str | None,
+        prepared: _Prepared,
     ) -> CuratedPartition:
         """Write the files of a partition, replacing those that were there `before`, unless a check has failed."""
         day, merged = prepared.day, prepared.merged
@@ -179,11 +191,26 @@ class TableCurator(StalePartitionFinder):
                         spec.repetitions.dropped: curated.dropped,
                         "reason": curated.reason,
                         **merged.details,
+                        **(self._erasure(spec, folder, prepared.parts, erased_by) if erased_by else {}),
                     },
                 )
             )
         self.forget_keys(spec.table)
         return curated
+
+    def _erasure(self, spec: TableSpec, folder: str, parts: Sequence[StagedPart], erased_by: str) -> Mapping[str, Any]:
+        """What a manifest says of a partition from which people were erased: by which requests, and the SHA-256 of the
+        rows that those which were built from it before know; nothing if other files count now.
+        """
+        earlier = find_manifest(self.store, folder).manifest
+        own = earlier.find(table_file(spec.table)) if earlier else None
+        if earlier is None or own is None:
+            return {}
+        files = [file_of_part(str(part["key"])) for part in earlier.made_from["parts"]]
+        if not set(map(file_of_part, (part.key for part in parts))) <= set(files):
+            return {}
+        known = earlier.details.get(COUNTS_AS, own[1].sha256)
+        return {"erased_by": [*earlier.details.get("erased_by", []), erased_by], COUNTS_AS: known}
 
     def _without_erased(self, spec: TableSpec, staged: Mapping[StagedPart, pa.Table]) -> Mapping[StagedPart, pa.Table]:
         """The rows of parts without those of people who were erased since they were staged."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
+from gata_assets.curation.curated.curator import COUNTS_AS
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE
 from gata_assets.curation.superseding import replaced_files
 from gata_assets.errors import DataRuleError
@@ -22,7 +23,8 @@ from gata_assets.tables.manifests import FileEntry, Manifest
 class StoredDay:
     """A day's curated table: its SHA-256 (None without a complete table), its rows, and whether it must be curated.
 
-    `is_due` says that it was built from other parts than the current ones, or never; `repeated` rows were dropped.
+    `is_due` says that it was built from other parts than the current ones, or never; `repeated` rows were dropped. Of a
+    day that people were erased from, `sha256` is that of before.
     """
 
     day: date
@@ -30,6 +32,7 @@ class StoredDay:
     rows: int
     repeated: int
     is_due: bool
+    was_erased: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,9 @@ class StoredDays:
 
     def digest(self) -> dict[str, str | int]:
         """The digest of the days' content for a manifest; days without rows are equal, curated or not."""
-        return digest_days([f"{stored.day} {stored.sha256 if stored.rows else None}" for stored in self.found])
+        return digest_days(
+            [f"{stored.day} {stored.sha256 if stored.rows or stored.was_erased else None}" for stored in self.found]
+        )
 
     @property
     def is_to_have_other_rows(self) -> bool:
@@ -147,7 +152,8 @@ class CuratedLayer:
         if manifest is None or file is None:
             return StoredDay(day, None, 0, 0, is_due)
         repeated = int(manifest.details.get(TABLES[INTERACTIONS].repetitions.dropped, 0))
-        return StoredDay(day, file.sha256, file.rows, repeated, is_due)
+        known = str(manifest.details.get(COUNTS_AS, file.sha256))
+        return StoredDay(day, known, file.rows, repeated, is_due, was_erased=COUNTS_AS in manifest.details)
 
     def _read_manifest(self, folder: str, file: str) -> tuple[Manifest | None, FileEntry | None]:
         manifest = find_manifest(self.curator.store, folder).manifest
