@@ -32,12 +32,15 @@ _CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 _END = 1 << 62
 
 
-def mentions(ids: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a text contains one of these ids as a word: what is beside it is no letter, digit, `_` or `-`."""
-    if not ids:
-        return lambda _: False
-    pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, ids))})(?![\w-])")
-    return lambda text: pattern.search(text) is not None
+class Mentions:
+    """Whether texts contain one of some ids as a word: what is beside it is no letter, digit, `_` or `-`."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self._pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, ids))})(?![\w-])") if ids else None
+
+    def __call__(self, text: str) -> bool:
+        """Whether a text does."""
+        return self._pattern is not None and self._pattern.search(text) is not None
 
 
 def copy_without(

@@ -8,20 +8,39 @@ from __future__ import annotations
 
 import msgspec
 
-from gata_assets.errors import DamagedTableError
+from gata_assets.errors import ConflictError, DamagedTableError
 from gata_assets.storage.objects import ABSENT, ObjectStore
 from gata_assets.tables.erased_people import NO_PRIVACY_KEYS, ErasedPeople, PrivacyKeys, Tombstones
 
 
-def write_tombstones(store: ObjectStore, folder: str, request: str, stones: Tombstones) -> None:
+def write_tombstones(store: ObjectStore, folder: str, request: str, stones: Tombstones) -> Tombstones:
     """Store the tombstones of a request in the tenant's folder, once: from now on these people's rows are left out.
 
-    Raises ConflictError if the request has other ones, or StoreError.
+    Returns:
+        Those of the request: if it was made before, as of then.
+
+    Raises ConflictError if the request is of other people, DamagedTableError or StoreError.
     """
     key = f"{folder}{request}.json"
-    content = msgspec.json.encode(stones)
-    if not (store.exists(key) and store.read(key) == content):
-        store.write(key, content, expected=ABSENT)
+    try:
+        store.write(key, msgspec.json.encode(stones), expected=ABSENT)
+    except ConflictError:
+        known = _decode(store.read(key), store, key)
+        if (known.key_version, known.people) != (stones.key_version, stones.people):
+            raise
+        return known
+    return stones
+
+
+def _decode(content: bytes, store: ObjectStore, key: str) -> Tombstones:
+    try:
+        return msgspec.json.decode(content, type=Tombstones)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise DamagedTableError(
+            f"{store.uri(key)} is no tombstones of this project: restore it from a version or a copy. Nothing of the "
+            "tenant is read until then, since who was erased is not known.",
+            key=key,
+        ) from None
 
 
 class TombstoneReader:
@@ -48,12 +67,5 @@ class TombstoneReader:
     def _read(self, store: ObjectStore, key: str) -> Tombstones:
         place = store.uri(key)
         if place not in self._known:
-            try:
-                self._known[place] = msgspec.json.decode(store.read(key), type=Tombstones)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                raise DamagedTableError(
-                    f"{place} is no tombstones of this project: restore it from a version or a copy. Nothing of the "
-                    "tenant is read until then, since who was erased is not known.",
-                    key=key,
-                ) from None
+            self._known[place] = _decode(store.read(key), store, key)
         return self._known[place]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gata_assets.curation.erasure.raw_rewriting import copy_without, mentions
+from gata_assets.curation.erasure.raw_rewriting import Mentions, copy_without
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.interactions.tables import TABLES
 from gata_assets.tables.erased_people import ErasedPeople, PrivacyKeys, Tombstones
@@ -40,7 +40,7 @@ def rewritten(content: bytes, ending: str, directory: Path) -> tuple[bytes, int]
         parse_format(f"file.{ending}"),
         SPEC,
         people(PERSON),
-        mentions([PERSON]),
+        Mentions([PERSON]),
         max_decoded_bytes=10**9,
     )
     return to.read_bytes() if count else content, count
@@ -112,4 +112,4 @@ def test_many_blocks_and_long_records_are_copied_as_they_came(tmp_path: Path) ->
     ("text", "expected"), [("a user-77 b", True), ("user-777", False), ("(user-77)", True), ("xuser-77", False)]
 )
 def test_an_id_is_mentioned_as_a_word(text: str, expected: bool) -> None:
-    assert mentions([PERSON, "x"])(text) is expected
+    assert Mentions([PERSON, "x"])(text) is expected

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gata_assets.curation.erasure.raw_rewriting import mentions
+from gata_assets.curation.erasure.raw_rewriting import Mentions
 from gata_assets.curation.erasure.tables import ErasedTable, TableEraser
 from gata_assets.errors import RawFileError, StoreError
 from gata_assets.interactions.curated.curator import Curator
@@ -44,7 +44,7 @@ DAYS = [(FIRST + timedelta(days=number)).date() for number in range(3)]
 
 
 def eraser_of(curator: Curator, request: str = "request-1") -> TableEraser:
-    return TableEraser(curator, curator.erased(), mentions([PERSON]), request)
+    return TableEraser(curator, curator.erased(), Mentions([PERSON]), request)
 
 
 def remove(curator: Curator) -> ErasedTable:
@@ -70,7 +70,7 @@ def contents(store: ObjectStore) -> dict[str, bytes]:
 
 def traces(store: ObjectStore, person: str = PERSON) -> list[str]:
     """The keys of objects that mention a person."""
-    is_mention = mentions([person])
+    is_mention = Mentions([person])
     return [key for key, content in contents(store).items() if is_mention(content.decode(errors="replace"))]
 
 
