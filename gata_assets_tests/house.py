@@ -67,6 +67,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} dagster dagster_pandera google mlflow",
         )
     },
+    {"governance": _room("what is owed to others, over specs and manifests, for any table", "pyarrow")},
     {
         "ingestion": _room(
             "what arrives by HTTP, webhooks and Kafka, up to raw files",

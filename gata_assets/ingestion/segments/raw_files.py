@@ -109,5 +109,7 @@ def _encode(stream: str, events: Sequence[Event], forms: Sequence[str]) -> bytes
     ]
     arrays = [pa.array(values, field.type) for values, field in zip(columns, ORIGIN_SCHEMA, strict=True)]
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=ORIGIN_SCHEMA), sink, compression="zstd")
+    rows = pa.Table.from_arrays(arrays, schema=ORIGIN_SCHEMA)
+    # No manifest has its digest: its pages have their own.
+    pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
     return bytes(sink.getvalue().to_pybytes())
