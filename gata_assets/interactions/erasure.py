@@ -6,7 +6,7 @@ what precedes it. All other rows stay in their order, and so do aggregates that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -25,7 +25,7 @@ from gata_assets.tables.columns.arrow_buffers import micros
 from gata_assets.tables.erased_people import ErasedPeople
 from gata_assets.tables.manifests import FileEntry, Manifest, plain_name
 
-_SUBJECT = "user_id"
+_SUBJECT, _PARQUET = "user_id", ".parquet"
 # In the manifest of a dataset that people were erased from: its digests before.
 _BEFORE = "digests_before"
 
@@ -60,11 +60,13 @@ class BatchLocator:
         """Rewrite the parts of a dataset that have rows of theirs, and name the rewritten `features` that it was built
         from; returns its manifest, and how many rows were removed.
         """
-        with DatasetWrite(self._store, folder) as write:
+        there = dict(self._store.list_versions(folder))
+        with DatasetWrite(self._store, folder, before=there) as write:
             manifest = find_manifest(self._store, folder).manifest
             if manifest is None:
                 return None, 0
             limit = micros(parse_batch_id(batch_id).starts_at)
+            self._sweep([key for key in there if key.removeprefix(folder) not in manifest.files], erasure.people, limit)
             files, gone = dict[str, FileEntry](), 0
             for name, entry in manifest.files.items():
                 kept, removed = self._without(folder, name, manifest, erasure.people, limit)
@@ -89,17 +91,11 @@ class BatchLocator:
         self, folder: str, name: str, manifest: Manifest, people: ErasedPeople, limit: int
     ) -> tuple[bytes, int]:
         """A part without the rows of people who were erased after the batch's window, and how many these were."""
-        if not name.endswith(".parquet"):
-            return b"", 0
         [(_, content)] = read_files(self._store, folder, [plain_name(name)], manifest)
-        file = pq.ParquetFile(BytesIO(content))
-        if _SUBJECT not in file.schema_arrow.names:
-            return b"", 0
-        ids = pl.Series(pl.from_arrow(file.read([_SUBJECT])[_SUBJECT])).cast(pl.String)
-        distinct = ids.unique()
-        hits = distinct.filter(pl.Series(people.limits(distinct) >= limit))
+        ids, hits = _look(content, people, limit)
         if not len(hits):
             return b"", 0
+        file = pq.ParquetFile(BytesIO(content))
         is_kept = (~ids.is_in(hits.implode())).to_arrow()
         sink = BytesIO()
         with pq.ParquetWriter(sink, file.schema_arrow, compression="zstd") as writer:
@@ -110,3 +106,19 @@ class BatchLocator:
                 writer.write_table(group.filter(is_kept.slice(at, len(group)).cast(pa.bool_())))
                 at += len(group)
         return sink.getvalue(), len(ids) - int(pl.Series(pl.from_arrow(is_kept)).sum())
+
+    def _sweep(self, keys: Sequence[str], people: ErasedPeople, limit: int) -> None:
+        """Delete what writers that were killed have left, if it has rows of theirs."""
+        for key in keys:
+            if key.endswith(_PARQUET) and len(_look(self._store.read(key), people, limit)[1]):
+                self._store.delete(key)
+
+
+def _look(content: bytes, people: ErasedPeople, limit: int) -> tuple[pl.Series, pl.Series]:
+    """The people of a part, row by row, and those who were erased after an instant."""
+    file = pq.ParquetFile(BytesIO(content))
+    if _SUBJECT not in file.schema_arrow.names:
+        return pl.Series(dtype=pl.String), pl.Series(dtype=pl.String)
+    ids = pl.Series(pl.from_arrow(file.read([_SUBJECT])[_SUBJECT])).cast(pl.String)
+    distinct = ids.unique()
+    return ids, distinct.filter(pl.Series(people.limits(distinct) >= limit))

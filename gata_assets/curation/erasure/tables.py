@@ -83,7 +83,7 @@ class TableEraser:
         found = []
         for report in self._curator.reports(spec.table):
             keys = {part.key for part in report.parts}
-            if report.erased or report.quarantine or keys & parts or keys - counting & built:
+            if report.erased or report.quarantine or keys & parts or keys - (counting & built):
                 found.append(report)
         return found
 
