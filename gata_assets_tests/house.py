@@ -52,7 +52,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "storage": _room(
             "objects by key (directory, S3), Parquet parts, the catalog",
-            f"{_AWS} dagster dagster_aws polars pyarrow types_boto3_glue types_boto3_s3",
+            f"{_AWS} dagster dagster_aws msgspec polars pyarrow types_boto3_glue types_boto3_s3",
         )
     },
     {
@@ -67,7 +67,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} dagster dagster_pandera google mlflow",
         )
     },
-    {"governance": _room("what is owed to others, over specs and manifests, for any table", "pyarrow")},
+    {"governance": _room("what is owed to others, over specs and manifests, for any table", "polars pyarrow")},
     {
         "ingestion": _room(
             "what arrives by HTTP, webhooks and Kafka, up to raw files",

@@ -33,8 +33,8 @@ from gata_assets.storage.datasets import find_manifest, read_files
 from gata_assets.storage.files import digest_file
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.changes.declared import COMMITTED_AT
-from gata_assets.tables.erased_people import ErasedPeople
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.people.erased_people import ErasedPeople
+from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
 # Raised for a stored table that is truncated or changed: Arrow raises OSError for bytes that cannot be decompressed,

@@ -24,10 +24,10 @@ from gata_assets.curation.reports import RowFigures
 from gata_assets.tables.columns.arrow_buffers import MICROS_OF_A_DAY, numbers_as_arrow
 from gata_assets.tables.columns.column_spec import ReferenceMode
 from gata_assets.tables.masking.rows import HIDDEN, is_masked, mask_texts, mask_values
-from gata_assets.tables.row_context import RowContext
 from gata_assets.tables.row_rules import (
     FITTING_RULE,
     READABLE_RULE,
+    RowContext,
     ValidatedColumns,
     consistency_rule_names,
     rule_names,

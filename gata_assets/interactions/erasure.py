@@ -22,8 +22,8 @@ from gata_assets.interactions.datasets import DatasetKind
 from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.columns.arrow_buffers import micros
-from gata_assets.tables.erased_people import ErasedPeople
 from gata_assets.tables.manifests import FileEntry, Manifest, plain_name
+from gata_assets.tables.people.erased_people import ErasedPeople
 
 _SUBJECT, _PARQUET = "user_id", ".parquet"
 # In the manifest of a dataset that people were erased from: its digests before.

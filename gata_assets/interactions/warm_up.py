@@ -24,7 +24,7 @@ from gata_assets.interactions.sampling.samples import sample_rows
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS, TABLES
 from gata_assets.tables.columns.hashing import hash_ids
 from gata_assets.tables.columns.jit import load_compiler
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 
 
 def warm_up() -> None:

@@ -23,8 +23,8 @@ from gata_assets.interactions.staleness import Present, batch_status
 from gata_assets.orchestration.batch_status import Status
 from gata_assets.storage.datasets import DatasetWrite, read_manifest
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.tables.erased_people import ErasedPeople, PrivacyKeys, Tombstones
 from gata_assets.tables.manifests import Manifest
+from gata_assets.tables.people.erased_people import ErasedPeople, PrivacyKeys, Tombstones
 from gata_assets_tests.support.memory_store import FailingStore, MemoryStore
 
 KEYS = PrivacyKeys({1: b"k" * 32})

@@ -31,7 +31,7 @@ with install_recorder("numba:compile") as compiling:
     from gata_assets.curation.validation import validate_block
     from gata_assets.interactions.tables import TABLES
     from gata_assets.tables.columns.hashing import hash_ids
-    from gata_assets.tables.row_context import RowContext
+    from gata_assets.tables.row_rules import RowContext
     from gata_assets.curation.files.formats import RawFormat
     from gata_assets.curation.readers.readers import read_blocks
     from gata_assets_tests.support.raw_worlds import encode, interaction, item

@@ -12,8 +12,7 @@ from gata_assets.errors import MappingError
 from gata_assets.interactions.tables import ITEMS, TABLES
 from gata_assets.tables.mapped_table import map_texts, mapped
 from gata_assets.tables.raw_mapping import RawMapping, decode_mapping, encode_mapping
-from gata_assets.tables.row_context import RowContext
-from gata_assets.tables.row_rules import validate_columns
+from gata_assets.tables.row_rules import RowContext, validate_columns
 
 SPEC = TABLES[ITEMS]
 

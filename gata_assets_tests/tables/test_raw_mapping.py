@@ -25,8 +25,7 @@ from gata_assets.tables.raw_mapping import (
     mapping_from,
     merge_mappings,
 )
-from gata_assets.tables.row_context import RowContext
-from gata_assets.tables.row_rules import ValidatedColumns, validate_columns
+from gata_assets.tables.row_rules import RowContext, ValidatedColumns, validate_columns
 
 SPEC = TABLES[INTERACTIONS]
 CONTEXT = RowContext()

@@ -42,7 +42,7 @@ from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, curation_rules
 from gata_assets.tables.mapped_table import mapped
 from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping, merge_mappings
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
 _STDIN = "-"

@@ -31,9 +31,8 @@ from gata_assets.storage.files import digest_file
 from gata_assets.storage.objects import ABSENT
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.columns.arrays import Bools
-from gata_assets.tables.erased_people import ErasedPeople
-from gata_assets.tables.row_context import RowContext
-from gata_assets.tables.row_rules import validate_columns
+from gata_assets.tables.people.erased_people import ErasedPeople
+from gata_assets.tables.row_rules import RowContext, validate_columns
 from gata_assets.tables.spec import TableSpec, read_by_row
 
 _MOST_ATTEMPTS = 5

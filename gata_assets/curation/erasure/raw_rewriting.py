@@ -22,9 +22,8 @@ from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
 from gata_assets.curation.readers.raw_block import BLOCK_BYTES, READABLE, RawBlock
 from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.tables.columns.arrays import Bools
-from gata_assets.tables.erased_people import ErasedPeople
-from gata_assets.tables.row_context import RowContext
-from gata_assets.tables.row_rules import validate_columns
+from gata_assets.tables.people.erased_people import ErasedPeople
+from gata_assets.tables.row_rules import RowContext, validate_columns
 from gata_assets.tables.spec import TableSpec
 
 _CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}

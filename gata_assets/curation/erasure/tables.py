@@ -21,8 +21,8 @@ from gata_assets.curation.reports import Report
 from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_streams
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
-from gata_assets.tables.erased_people import NEVER, ErasedPeople
 from gata_assets.tables.manifests import plain_name
+from gata_assets.tables.people.erased_people import NEVER, ErasedPeople
 from gata_assets.tables.spec import TableSpec
 
 

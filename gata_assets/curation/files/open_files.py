@@ -25,7 +25,7 @@ from gata_assets.curation.validation import ValidatedRows, validate_block
 from gata_assets.errors import RawFileError, StoreError
 from gata_assets.storage.parallel import map_in_order
 from gata_assets.storage.scratch import scratch_file
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
 _CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}

@@ -23,8 +23,14 @@ from gata_assets.curation.readers.raw_block import RAGGED, READABLE, UNREADABLE
 from gata_assets.errors import MappingError, RawFileError
 from gata_assets.tables.mapped_table import mapped
 from gata_assets.tables.raw_mapping import NO_MAPPING, RawMapping, merge_mappings
-from gata_assets.tables.row_context import RowContext
-from gata_assets.tables.row_rules import FITTING_RULE, READABLE_RULE, rule_name, rule_names, validate_columns
+from gata_assets.tables.row_rules import (
+    FITTING_RULE,
+    READABLE_RULE,
+    RowContext,
+    rule_name,
+    rule_names,
+    validate_columns,
+)
 from gata_assets.tables.spec import TableSpec
 
 _SHOWN_ROWS = 5

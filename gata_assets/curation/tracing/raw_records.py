@@ -11,7 +11,7 @@ import polars as pl
 
 from gata_assets.curation.files.formats import FileFormat, RawSource
 from gata_assets.curation.files.open_files import read_validated
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec, read_by_row
 
 

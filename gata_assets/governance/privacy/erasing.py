@@ -19,7 +19,7 @@ from gata_assets.governance.privacy.scanning import Scan, scan
 from gata_assets.storage.logs.chained_log import ChainedLog
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.people.tombstones import TombstoneReader, write_tombstones
-from gata_assets.tables.erased_people import Tombstones
+from gata_assets.tables.people.erased_people import Tombstones
 
 _MOST_ATTEMPTS = 5
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Protocol
 
 from gata_assets.curation.erasure.raw_rewriting import Mentions
-from gata_assets.tables.erased_people import ErasedPeople
+from gata_assets.tables.people.erased_people import ErasedPeople
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from gata_assets.interactions.tables import INTERACTIONS, ITEMS
 from gata_assets.storage.datasets import read_files, read_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.columns.jit import load_compiler
-from gata_assets.tables.erased_people import NEVER, ErasedPeople
 from gata_assets.tables.manifests import Manifest
+from gata_assets.tables.people.erased_people import NEVER, ErasedPeople
 
 _INSTANT = pl.Datetime("us", "UTC")
 _EVENT_COLUMNS = {

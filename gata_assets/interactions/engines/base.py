@@ -19,8 +19,8 @@ from gata_assets.interactions.datasets import LAST_TABLE
 from gata_assets.interactions.rules import SamplingRules
 from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.tables.erased_people import ErasedPeople
 from gata_assets.tables.outcomes import Outcome
+from gata_assets.tables.people.erased_people import ErasedPeople
 
 if TYPE_CHECKING:
     from gata_assets.interactions.features.unknown_items import UnknownItems

@@ -10,7 +10,7 @@ import msgspec
 
 from gata_assets.errors import ConflictError, DamagedTableError
 from gata_assets.storage.objects import ABSENT, ObjectStore
-from gata_assets.tables.erased_people import NO_PRIVACY_KEYS, ErasedPeople, PrivacyKeys, Tombstones
+from gata_assets.tables.people.erased_people import NO_PRIVACY_KEYS, ErasedPeople, PrivacyKeys, Tombstones
 
 
 def write_tombstones(store: ObjectStore, folder: str, request: str, stones: Tombstones) -> Tombstones:

@@ -22,7 +22,7 @@ from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.validated_files import TableWriter
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.scratch import scratch_directory
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 from gata_assets.tickets.raw_files.raw_tickets import TEXT_COLUMN, to_ticket_rows, with_required_columns
 from gata_assets.tickets.raw_files.ticket_store import store_transaction

@@ -23,7 +23,7 @@ from gata_assets.curation.readers.json_files.documents import cut_documents
 from gata_assets.curation.readers.raw_block import LONGEST_LINE
 from gata_assets.errors import RawFileError
 from gata_assets.lake.tables import RAW_TICKETS
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 from gata_assets_tests.support.page_worlds import CASES, KEPT, OPENED, case, expected, read
 
 _scalars = some.none() | some.booleans() | some.integers(-(1 << 70), 1 << 70) | some.text(max_size=5)

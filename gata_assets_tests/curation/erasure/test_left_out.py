@@ -23,7 +23,7 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.reader import read_catalog, read_events
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.people.tombstones import TombstoneReader, write_tombstones
-from gata_assets.tables.erased_people import PrivacyKeys, Tombstones
+from gata_assets.tables.people.erased_people import PrivacyKeys, Tombstones
 from gata_assets_tests.support.raw_worlds import (
     NOW,
     RULES,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gata_assets.curation.erasure.raw_rewriting import Mentions, copy_without
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.interactions.tables import TABLES
-from gata_assets.tables.erased_people import ErasedPeople, PrivacyKeys, Tombstones
+from gata_assets.tables.people.erased_people import ErasedPeople, PrivacyKeys, Tombstones
 from gata_assets_tests.support.raw_worlds import ENDINGS, Row, encode, interaction
 
 KEYS = PrivacyKeys({1: b"k" * 32})

@@ -28,7 +28,7 @@ from gata_assets.curation.files.open_files import read_validated, require_readab
 from gata_assets.curation.files.signatures import require_format
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.tables import INTERACTIONS, TABLES
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.raw_worlds import ENDINGS, encode, interaction
 

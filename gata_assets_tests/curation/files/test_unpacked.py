@@ -17,7 +17,7 @@ from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.files.open_files import read_validated, require_readable
 from gata_assets.errors import RawFileError, StoreError
 from gata_assets.interactions.tables import INTERACTIONS, TABLES
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 from gata_assets_tests.support.raw_worlds import encode, interaction
 
 SPEC = TABLES[INTERACTIONS]

@@ -30,7 +30,7 @@ from gata_assets.interactions.tables import TABLES
 from gata_assets.tables.columns.column_spec import ReferenceMode
 from gata_assets.tables.declaration import row_rule, spec_of
 from gata_assets.tables.outcomes import broken
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

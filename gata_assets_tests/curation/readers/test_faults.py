@@ -25,7 +25,7 @@ from gata_assets.curation.readers.faults import attributed_faults
 from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.errors import RawFileError, StoreError
 from gata_assets.interactions.tables import INTERACTIONS, TABLES
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 from gata_assets_tests.support.raw_worlds import ENDINGS, curator_of, encode, interaction, validate_new
 
 SPEC = TABLES[INTERACTIONS]

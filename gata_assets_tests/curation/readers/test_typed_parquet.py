@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.files.open_files import read_validated
 from gata_assets.tables.declaration import spec_of
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 
 
 class Values(pa.DataFrameModel):

@@ -13,7 +13,7 @@ import pytest
 from gata_assets.governance.privacy.locators import Erasure
 from gata_assets.governance.privacy.scanning import scan
 from gata_assets.ingestion.segments.coding.segments import encode_segment
-from gata_assets.tables.erased_people import nobody
+from gata_assets.tables.people.erased_people import nobody
 from gata_assets_tests.support.event_worlds import event, segment_of
 from gata_assets_tests.support.memory_store import MemoryStore
 

@@ -11,7 +11,7 @@ from gata_assets.errors import ConflictError, DamagedTableError, PrivacyKeyError
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.people.tombstones import TombstoneReader, write_tombstones
 from gata_assets.tables.columns.arrow_buffers import micros
-from gata_assets.tables.erased_people import NEVER, PrivacyKeys, Tombstones
+from gata_assets.tables.people.erased_people import NEVER, PrivacyKeys, Tombstones
 
 AT = datetime(2026, 1, 10, 12, tzinfo=UTC)
 KEYS = PrivacyKeys({1: b"k" * 32})

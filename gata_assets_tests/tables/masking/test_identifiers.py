@@ -17,8 +17,7 @@ from gata_assets.tables.columns.column_spec import ReferenceMode
 from gata_assets.tables.declaration import spec_of
 from gata_assets.tables.masking.rows import mask_texts, mask_values
 from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
-from gata_assets.tables.row_context import RowContext
-from gata_assets.tables.row_rules import rule_names, validate_columns
+from gata_assets.tables.row_rules import RowContext, rule_names, validate_columns
 
 DECLARED = {"table": "visits", "key": ["visit_id"], "repetitions": "latest", "card_numbers": "truncate"}
 

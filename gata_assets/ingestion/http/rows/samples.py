@@ -19,7 +19,7 @@ from gata_assets.curation.reports import Report
 from gata_assets.curation.validation import validate_block
 from gata_assets.ingestion.http.bodies.json_lines import rows_of
 from gata_assets.ingestion.http.rows.work import rule_counts
-from gata_assets.tables.row_context import RowContext
+from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec, read_by_row
 
 # Rows whose rules are listed one by one; all are counted.

@@ -25,7 +25,7 @@ from gata_assets.interactions.features.events import EventCoder, EventTable, Ids
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import read_part
 from gata_assets.tables.columns.arrays import Int64s
-from gata_assets.tables.erased_people import ErasedPeople
+from gata_assets.tables.people.erased_people import ErasedPeople
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from gata_assets.errors import PrivacyKeyError
 from gata_assets.interactions.tables import TABLES
 from gata_assets.tables.columns.arrow_buffers import micros
-from gata_assets.tables.erased_people import NEVER, NO_PRIVACY_KEYS, ErasedPeople, PrivacyKeys, Tombstones, nobody
+from gata_assets.tables.people.erased_people import (
+    NEVER,
+    NO_PRIVACY_KEYS,
+    ErasedPeople,
+    PrivacyKeys,
+    Tombstones,
+    nobody,
+)
 
 START = datetime(2026, 1, 10, 12, tzinfo=UTC)
 KEYS = PrivacyKeys({1: b"k" * 32, 2: b"l" * 32})
