@@ -18,6 +18,10 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
+# The counts of kinds.
+_FIELDS = {Kind.DIFFERS: "differing", Kind.MISSING: "missing", Kind.DAMAGED: "damaged", Kind.UNKNOWN: "unknown"}
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is wrong with an object; `by` is the key of the one that says otherwise, empty if none does."""
@@ -73,10 +77,13 @@ class Counts:
         """All that is wrong."""
         return self.differing + self.missing + self.damaged + self.unknown
 
+    def count_of(self, kind: Kind) -> int:
+        """The problems of a kind."""
+        return int(getattr(self, _FIELDS[kind]))
+
     def count(self, problem: Problem) -> None:
         """Count a problem."""
-        name = "differing" if problem.kind is Kind.DIFFERS else problem.kind.value
-        setattr(self, name, getattr(self, name) + 1)
+        setattr(self, _FIELDS[problem.kind], self.count_of(problem.kind) + 1)
 
     def count_unnamed(self, key: str) -> None:
         """Count an object that nothing names."""
