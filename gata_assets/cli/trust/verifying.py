@@ -95,7 +95,6 @@ def _line(store: ObjectStore, problem: Problem) -> str:
 
 
 def _summary(counts: Counts, seconds: float) -> str:
-    rate = f", {counts.bytes / _MEGABYTE / seconds:,.0f} MB/s" if seconds else ""
     found = (
         f"{counts.problems:,} problems: {counts.differing:,} differ, {counts.missing:,} are missing, "
         f"{counts.damaged:,} are damaged, {counts.unknown:,} are of a later release."
@@ -105,7 +104,7 @@ def _summary(counts: Counts, seconds: float) -> str:
     lines = [found]
     lines.append(
         f"{counts.objects:,} objects: {counts.namers:,} manifests, reports and tables name {counts.named:,} "
-        f"({counts.bytes / _MEGABYTE:,.1f} MB in {seconds} s{rate}); {counts.proven:,} prove themselves."
+        f"({counts.bytes_read / _MEGABYTE:,.1f} MB in {seconds} s); {counts.proven:,} prove themselves."
     )
     lines.append(
         f"Nothing names {counts.leftovers:,} leftovers, {counts.waiting:,} raw files that wait, and "

@@ -54,14 +54,15 @@ class Counts:
     """What was looked at.
 
     `objects` were listed. `namers` are the manifests, reports and others that name objects; `named` the objects that
-    they name, whose `bytes` were read; `proven` those that nothing names and that prove themselves. The others that
-    nothing names are `waiting`, `records` or `leftovers`. `changing` were replaced each time that they were looked at.
+    they name, of which `bytes_read` were compared; `proven` those that nothing names and that prove themselves. The
+    others that nothing names are `waiting`, `records` or `leftovers`. `changing` were replaced each time that they were
+    looked at.
     """
 
     objects: int = 0
     namers: int = 0
     named: int = 0
-    bytes: int = 0
+    bytes_read: int = 0
     proven: int = 0
     waiting: int = 0
     records: int = 0

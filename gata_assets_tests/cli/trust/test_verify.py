@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -27,7 +28,7 @@ from gata_assets.ingestion.segments.rejected import RejectedMessage
 from gata_assets.ingestion.segments.rollup import RollUp, RollUpRules
 from gata_assets.interactions.tables import INTERACTIONS
 from gata_assets.storage.local import LocalStore
-from gata_assets_tests.support.command import Ran, gata
+from gata_assets_tests.support.command import PROGRAM, Ran, environment, gata
 from gata_assets_tests.support.event_worlds import OTHER, PARTITION, START, STREAM, event, segment_of
 from gata_assets_tests.support.raw_worlds import curator_of
 
@@ -238,3 +239,30 @@ def test_a_target_that_cannot_be_read_fails_the_command(tmp_path: Path) -> None:
     ran = gata(tmp_path, "verify", TARGET_BUCKET="gata-none", **nobody, **away)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "s3://gata-none/ could not be listed" in ran.stderr
+
+
+@pytest.mark.process
+@pytest.mark.soak
+def test_commands_that_write_meanwhile_give_no_false_alarm(target: Path, written: Path) -> None:
+    """Batches that are prepared again from other tickets and interactions; its reduced twin replaces datasets."""
+    directory = target.parent
+    shutil.copy(written / "gata-sample.sqlite", directory)
+    few = {"MIN_INTERACTIONS_PER_USER": "1", "MIN_INTERACTIONS_PER_ITEM": "1", "ON_INVALID_TICKETS": "quarantine"}
+    looked = 0
+    for number in range(4):
+        with sqlite3.connect(directory / "gata-sample.sqlite") as tickets:
+            tickets.execute("DELETE FROM ticket WHERE id % 97 = ?", (number,))
+        row = f"u1,i1,view,2026-01-01T10:00:0{number}Z,\n"
+        (directory / "more.csv").write_text(f"user_id,item_id,interaction_type,timestamp,rating\n{row}")
+        assert gata(directory, "ingest", "interactions", "more.csv", "--tenant", "sample").returncode == 0
+        words = [*PROGRAM, "prepare", BATCH]
+        with subprocess.Popen(
+            words, cwd=directory, env=environment(**few), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as writer:
+            while writer.poll() is None:
+                verification = Verification(LocalStore(str(target)), FORMS)
+                assert list(verification.run()) == []
+                looked += 1
+        assert writer.returncode == 0
+    assert looked > 4
+    assert verify(target)[0] == []

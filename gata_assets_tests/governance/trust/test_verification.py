@@ -7,9 +7,11 @@ tests that replace a dataset before each call in turn the store, in memory.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
+from typing import BinaryIO
 
 import pytest
 
@@ -267,3 +269,27 @@ def test_an_object_that_is_replaced_each_time_that_it_is_read_fails_the_verifica
     publish(store, b"one")
     with pytest.raises(ConflictError, match="was replaced"):
         verify(store)
+
+
+def test_a_dataset_that_is_replaced_each_time_is_counted_as_changing_and_no_problem() -> None:
+    class Busy(MemoryStore):
+        """A store whose dataset is replaced before each of its files is read, for a number of times."""
+
+        def __init__(self, times: int) -> None:
+            super().__init__()
+            self.times = times
+
+        def open_read(self, key: str) -> AbstractContextManager[BinaryIO]:
+            with self._lock:
+                if self.times:
+                    self.times -= 1
+                    publish(self, b"%d one" % self.times, b"%d two" % self.times)
+            return super().open_read(key)
+
+    for times in (*range(12), 1_000):
+        store = Busy(0)
+        publish(store, b"first one", b"first two")
+        store.times = times
+        problems, counts = verify(store)
+        assert problems == []
+        assert counts.changing == (times > 10)
