@@ -57,6 +57,7 @@ EXAMPLES: dict[str, Example] = {
     "doctor": Example("doctor"),
     "prepare": Example(f"prepare {_BATCH}", f"prepare {_NEXT}"),
     "backfill": Example("backfill 2026010205 2026010206", "backfill 2026010203 2026010210 --plan"),
+    "verify": Example("verify"),
     "batches list": Example("batches list --limit 2"),
     "batches show": Example(f"batches show {_BATCH}"),
     "batches diff": Example(f"batches diff {_BATCH} {_NEXT}"),
@@ -110,7 +111,8 @@ NOT_RUN = {
 }
 # What differs from run to run or from day to day: durations, instants and days of landing, ids, the release, API keys.
 _VARYING = re.compile(
-    r"""(?<="seconds":\ )[\d.]+ | (?<="landed_at":\ ")[^"]+
+    r"""(?<="seconds":\ )[\d.]+ | (?<="bytes_read":\ )\d+ | [\d.,]+(?=\ MB\ in\b)
+    | (?<="landed_at":\ ")[^"]+
     | (?<="created_at":\ ")[^"]+ | (?<="expires_at":\ ")[^"]+ | (?<="prefix":\ ")[^"]+
     | (?<=\bgata_)[0-9a-z]{8}(?:_[0-9A-Za-z]{49})?\b | (?<=│\ )\d{4}-\d{2}-\d{2}\ \d{2}:\d{2}(?=\ │)
     | (?<![\d.])\d+\.\d+(?=\ s\b) | (?<=release\ )\S+

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @exits(
     {
         DONE: "every object that is named is there, and is what it was",
-        FAILED: "an object differs, is missing or damaged; or the target cannot be read",
+        FAILED: "an object differs, is missing or damaged; or the target cannot be read, or has no object",
     }
 )
 @options.TENANTS

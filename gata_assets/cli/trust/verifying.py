@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain
 
+import click
+
 from gata_assets.cli.options import SHOP_PREFIX
 from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
@@ -29,7 +31,10 @@ _MEGABYTE = 1_000_000
 
 
 def run(settings: Settings, tenants: Sequence[str], *, as_table: bool) -> bool:
-    """Verify, show each problem as it is found, and return whether there is none; raises StoreError."""
+    """Verify, show each problem as it is found, and return whether there is none.
+
+    Without an object, nothing is known: a directory may not be mounted. Raises StoreError.
+    """
     store, listed = open_listing(settings, tenants)
     verification = Verification(store, FORMS, listed=listed)
     started, console = time.monotonic(), text_console()
@@ -45,7 +50,10 @@ def run(settings: Settings, tenants: Sequence[str], *, as_table: bool) -> bool:
         print(
             json.dumps({"event": "TARGET_VERIFIED", **asdict(counts), "problems": counts.problems, "seconds": seconds})
         )
-    return not counts.problems
+    if not counts.objects:
+        whose = f" of {', '.join(tenants)}" if tenants else ""
+        click.echo(f"Nothing was verified: {settings.target.place} has no object{whose}.", err=True)
+    return counts.objects > 0 and not counts.problems
 
 
 def open_listing(settings: Settings, tenants: Sequence[str] = ()) -> tuple[ObjectStore, Listing | None]:
@@ -95,17 +103,18 @@ def _line(store: ObjectStore, problem: Problem) -> str:
 
 
 def _summary(counts: Counts, seconds: float) -> str:
-    rate = f", {counts.bytes / _MEGABYTE / seconds:,.0f} MB/s" if seconds else ""
     found = (
         f"{counts.problems:,} problems: {counts.differing:,} differ, {counts.missing:,} are missing, "
         f"{counts.damaged:,} are damaged, {counts.unknown:,} are of a later release."
         if counts.problems
         else "Every object is what it was when it was written."
+        if counts.objects
+        else "There is no object."
     )
     lines = [found]
     lines.append(
         f"{counts.objects:,} objects: {counts.namers:,} manifests, reports and tables name {counts.named:,} "
-        f"({counts.bytes / _MEGABYTE:,.1f} MB in {seconds} s{rate}); {counts.proven:,} prove themselves."
+        f"({counts.bytes_read / _MEGABYTE:,.1f} MB in {seconds} s); {counts.proven:,} prove themselves."
     )
     lines.append(
         f"Nothing names {counts.leftovers:,} leftovers, {counts.waiting:,} raw files that wait, and "

@@ -16,7 +16,7 @@ from gata_assets.storage.objects import ObjectStore
 _ADVICE: Mapping[Role, str] = {
     Role.FILE: "Restore it from a version or a copy, or build the dataset again.",
     Role.RAW: "Restore it from a version or a copy; the next run validates what is there now.",
-    Role.PART: "Restore it from a version or a copy, or write it again: `gata quarantine --replay --file`.",
+    Role.PART: "Restore it from a version or a copy, or write it again: `gata quarantine --file FILE_ID --replay`.",
     Role.BESIDE: "Restore it from a version or a copy.",
     Role.SOURCE: "It was changed, or built again and not what is built from it: prepare the batch again.",
 }

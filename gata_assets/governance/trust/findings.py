@@ -18,6 +18,10 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
+# The counts of kinds.
+_FIELDS = {Kind.DIFFERS: "differing", Kind.MISSING: "missing", Kind.DAMAGED: "damaged", Kind.UNKNOWN: "unknown"}
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is wrong with an object; `by` is the key of the one that says otherwise, empty if none does."""
@@ -50,14 +54,15 @@ class Counts:
     """What was looked at.
 
     `objects` were listed. `namers` are the manifests, reports and others that name objects; `named` the objects that
-    they name, whose `bytes` were read; `proven` those that nothing names and that prove themselves. The others that
-    nothing names are `waiting`, `records` or `leftovers`. `changing` were replaced each time that they were looked at.
+    they name, of which `bytes_read` were compared; `proven` those that nothing names and that prove themselves. The
+    others that nothing names are `waiting`, `records` or `leftovers`. `changing` were replaced each time that they were
+    looked at.
     """
 
     objects: int = 0
     namers: int = 0
     named: int = 0
-    bytes: int = 0
+    bytes_read: int = 0
     proven: int = 0
     waiting: int = 0
     records: int = 0
@@ -73,10 +78,13 @@ class Counts:
         """All that is wrong."""
         return self.differing + self.missing + self.damaged + self.unknown
 
+    def count_of(self, kind: Kind) -> int:
+        """The problems of a kind."""
+        return int(getattr(self, _FIELDS[kind]))
+
     def count(self, problem: Problem) -> None:
         """Count a problem."""
-        name = "differing" if problem.kind is Kind.DIFFERS else problem.kind.value
-        setattr(self, name, getattr(self, name) + 1)
+        setattr(self, _FIELDS[problem.kind], self.count_of(problem.kind) + 1)
 
     def count_unnamed(self, key: str) -> None:
         """Count an object that nothing names."""

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from heapq import merge
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,10 +82,7 @@ class FoundIndex:
 
     def _insert(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         coming = iter(rows)
-        while True:
-            some = [row for row, _ in zip(coming, range(_AT_ONCE), strict=False)]
-            if not some:
-                return
+        while some := list(islice(coming, _AT_ONCE)):
             with _errors():
                 self._database.execute("BEGIN")
                 self._database.executemany(statement, some)

@@ -79,7 +79,7 @@ class Verification:
         counts.objects += found.version != ABSENT
         counts.namers += found.is_namer
         counts.named += bool(found.names)
-        counts.bytes += compared.bytes
+        counts.bytes_read += compared.bytes
         if found.names or found.is_namer:
             return
         if any(forms.check_of(found.key) for forms in self._forms):

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
+from gata_assets.governance.trust.proofs import encode_proven
 from gata_assets.storage.claims import FixedKeysWrite
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.ticket_contract.source import no_tickets
@@ -71,11 +72,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             if not self.store.exists(key):
                 return
             tickets = find_invalid(no_tickets()).quarantine(no_tickets())
-        buffer = pa.BufferOutputStream()
-        rows = pa.Table.from_pandas(tickets, preserve_index=False)
-        # No manifest has its digest: its pages have their own.
-        pq.write_table(rows, buffer, compression="zstd", write_page_checksum=True)
-        self.store.write(key, buffer.getvalue().to_pybytes(), is_private=True)
+        content = encode_proven(pa.Table.from_pandas(tickets, preserve_index=False))
+        self.store.write(key, content, is_private=True)
 
     def read(self, batch_id: str, asset: str) -> pd.DataFrame:
         """Read one batch's table, with its provenance and its file's SHA-256 in `attrs`.

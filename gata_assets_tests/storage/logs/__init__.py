@@ -1,1 +1,0 @@
-"""Tests of logs in a store."""
