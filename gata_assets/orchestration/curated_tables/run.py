@@ -131,8 +131,9 @@ class CurationRun:
         if outdated := self._curator.outdated(self._curator.reports(self._table)):
             self._context.log.warning(
                 f"{len(outdated):,} files of {self._tenant} count by other rules than those of now (of their table, "
-                "which a new release may have changed, or EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS, "
-                f"INVALID_OPTIONAL_VALUES). To validate them again: gata quarantine --tenant {self._tenant} --replay"
+                "which a new release may have changed, or EARLIEST_INTERACTION, LAKE_EARLIEST_DATE, MAX_HOURS_AHEAD, "
+                "UNKNOWN_ITEMS, INVALID_OPTIONAL_VALUES). To validate them again: gata quarantine --tenant "
+                f"{self._tenant} --replay"
             )
         return files
 
