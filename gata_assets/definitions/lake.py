@@ -15,10 +15,11 @@ import dagster as dg
 from gata_assets.curation.files.tenants import TenantSearch
 from gata_assets.definitions.stores import build_store
 from gata_assets.errors import SettingsError
-from gata_assets.lake.assets import NAMES, build_lake_asset, build_online_asset, group_of
+from gata_assets.lake.assets import NAMES, bronze_key, build_lake_asset, build_online_asset, group_of
 from gata_assets.lake.tables import RAW_TICKETS, TICKETS
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
+from gata_assets.orchestration.curated_tables.freshness import build_freshness_sensor
 from gata_assets.orchestration.curated_tables.sensor import WatchedTables, build_files_sensor
 from gata_assets.orchestration.jobs import build_job, build_schedule, day_partitions
 from gata_assets.settings.model import Settings
@@ -35,6 +36,7 @@ CURATE_TICKETS = "curate_tickets"
 PUBLISH_TICKETS = "publish_tickets"
 PUBLISH_SCHEDULE = "publish_tickets_schedule"
 RAW_TICKETS_SENSOR = "new_raw_tickets_sensor"
+STALE_LAKES_SENSOR = "stale_lakes_sensor"
 
 
 def build_lake_definitions(
@@ -81,8 +83,10 @@ def build_lake_definitions(
     cron = settings.automation.prepare_schedule
     schedules = [build_schedule(PUBLISH_SCHEDULE, PUBLISH_TICKETS, cron, options.batches)] if online else []
     raw = [raw_files_spec(tenant, RAW_TICKETS, group=group_of(tenant)) for tenant in tenants]
+    bronze = {tenant: bronze_key(tenant) for tenant in tenants}
+    fresh = build_freshness_sensor(STALE_LAKES_SENSOR, TICKETS, bronze, settings.quality.rules.fresh_within)
     return dg.Definitions(
-        assets=[*raw, *curated, *online], jobs=jobs, sensors=[build_files_sensor(watched)], schedules=schedules
+        assets=[*raw, *curated, *online], jobs=jobs, sensors=[build_files_sensor(watched), fresh], schedules=schedules
     )
 
 

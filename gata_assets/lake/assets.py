@@ -54,6 +54,11 @@ def offline_key(tenant: str) -> dg.AssetKey:
     return NAMES.key(tenant, TICKETS)
 
 
+def bronze_key(tenant: str) -> dg.AssetKey:
+    """The asset of a tenant's bronze tickets."""
+    return dg.AssetKey([tenant, f"bronze_{TICKETS}"])
+
+
 def online_key(tenant: str) -> dg.AssetKey:
     """The asset of a tenant's slice."""
     return dg.AssetKey([tenant, f"online_{TICKETS}"])
@@ -82,6 +87,7 @@ def build_lake_asset(
         names=NAMES,
         curated_model=OfflineTickets,
         checks=OFFLINE_CHECKS,
+        has_freshness=True,
     )
     return build_curated_asset(RAW_TICKETS, rules, options)
 

@@ -109,7 +109,9 @@ def test_a_run_records_bronze_by_landing_day_and_offline_tickets_by_day(run: dg.
     assert (tickets, tickets - deleted) == (PARAMETERS.tickets, len(newest_of()))
 
 
-def test_a_run_evaluates_completeness_uniqueness_order_validity_and_quality(run: dg.ExecuteInProcessResult) -> None:
+def test_a_run_evaluates_freshness_completeness_uniqueness_order_validity_and_quality(
+    run: dg.ExecuteInProcessResult,
+) -> None:
     evaluated = {(found.asset_key.path[-1], found.check_name) for found in run.get_asset_check_evaluations()}
     assert evaluated == {
         ("offline_tickets", "curated_tickets_are_valid"),
@@ -119,9 +121,11 @@ def test_a_run_evaluates_completeness_uniqueness_order_validity_and_quality(run:
         ("offline_tickets", "quality_is_high_enough"),
         ("bronze_tickets", "every_raw_file_was_read"),
         ("bronze_tickets", "few_rows_were_rejected"),
+        ("bronze_tickets", "newest_file_is_fresh"),
     }
     failed = [found for found in run.get_asset_check_evaluations() if not found.passed]
-    assert {found.check_name for found in failed} <= {"quality_is_high_enough"}
+    # The folder of the files says that they landed long ago.
+    assert {found.check_name for found in failed} - {"quality_is_high_enough"} == {"newest_file_is_fresh"}
 
 
 def test_the_lineage_goes_from_raw_files_to_training_data(lake: Path) -> None:
