@@ -11,8 +11,12 @@ EVERY_RAW_FILE_WAS_READ = "every_raw_file_was_read"
 FEW_ROWS_WERE_REJECTED = "few_rows_were_rejected"
 # They are about the files that landed on a day, and stop nothing.
 ABOUT_RAW_FILES = (EVERY_RAW_FILE_WAS_READ, FEW_ROWS_WERE_REJECTED)
-# About a table's newest file, and no partition; of tables that name it.
+# About a table's newest file, and no partition; of tables that have it.
 NEWEST_FILE_IS_FRESH = "newest_file_is_fresh"
+FRESHNESS_CHECK: Mapping[str, str] = {
+    NEWEST_FILE_IS_FRESH: "The newest raw file that could be read landed at most QUALITY_FRESH_HOURS ago. It only "
+    "warns."
+}
 # About a curated partition and the files that it was built from; it stops nothing either.
 QUALITY_IS_HIGH_ENOUGH = "quality_is_high_enough"
 
@@ -31,8 +35,6 @@ def check_descriptions(spec: TableSpec) -> Mapping[str, str]:
         NO_ROW_IS_LOST: "Valid rows, rejected rows and repetitions are as many as the raw rows.",
         EVERY_RAW_FILE_WAS_READ: "No raw file was refused as a whole, for wrong columns say.",
         FEW_ROWS_WERE_REJECTED: "Neither of a raw file nor of all together too great a share of rows was rejected.",
-        NEWEST_FILE_IS_FRESH: "The newest raw file that could be read landed at most QUALITY_FRESH_HOURS ago. It only "
-        "warns.",
         QUALITY_IS_HIGH_ENOUGH: "Freshness, completeness, validity, uniqueness and consistency are at least "
         "QUALITY_SCORE_MIN. It only warns.",
     }

@@ -72,7 +72,7 @@ def build_curated_asset(
     """The asset of a tenant's curated table; `op` names its op if the table's name should not."""
     days = rules.days if spec.partition_by else None
     key, staged_key = rules.names.key(rules.tenant, spec.table), rules.names.staged_key(rules.tenant, spec.table)
-    descriptions = {**check_names.check_descriptions(spec), **rules.checks}
+    descriptions = {**check_names.check_descriptions(spec), **check_names.FRESHNESS_CHECK, **rules.checks}
     rejecting = {
         reference.table
         for reference in spec.references.values()
@@ -94,7 +94,7 @@ def build_curated_asset(
     )
     names = (check_names.validity_check(spec.table), check_names.NO_ROW_IS_LOST, *rules.checks)
     blocking = checks.specs(key, descriptions, *names)
-    of_files = [*check_names.ABOUT_RAW_FILES, *([check_names.NEWEST_FILE_IS_FRESH] if rules.has_freshness else [])]
+    of_files = [*check_names.ABOUT_RAW_FILES, *(check_names.FRESHNESS_CHECK if rules.has_freshness else ())]
     decorate = dg.multi_asset(
         name=op or f"{rules.tenant}_{rules.names.curated}_{spec.table}",
         specs=[*staged_specs, asset_spec],
