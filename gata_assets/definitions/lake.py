@@ -59,7 +59,7 @@ def build_lake_definitions(
         for tenant in tenants
     ]
     publish = partial(publish_online, settings)
-    online = [build_online_asset(tenant, publish, options) for tenant in tenants if settings.online.url]
+    online = [build_online_asset(tenant, publish, days, options) for tenant in tenants if settings.online.url]
     jobs = [
         build_job(
             CURATE_TICKETS,

@@ -31,7 +31,7 @@ from gata_assets.lake.assets import Publish, build_online_asset, offline_key, on
 from gata_assets.lake.online.updating import PublishedSlice
 from gata_assets.lake.tables import TICKETS
 from gata_assets.orchestration.asset_options import AssetOptions
-from gata_assets.orchestration.jobs import batch_partitions
+from gata_assets.orchestration.jobs import batch_partitions, day_partitions
 from gata_assets.sandbox.lake.pages import export_pages
 from gata_assets.sandbox.lake.stories import LakeParameters, Ticket, all_versions
 from gata_assets.settings.model import Settings, parse_settings
@@ -305,6 +305,9 @@ def test_published_tickets_are_the_newest_and_their_checks_pass(
     done = build_definitions(settings).resolve_job_def(PUBLISH_TICKETS).execute_in_process(partition_key=BATCH)
     (event,) = done.get_asset_materialization_events()
     assert (event.asset_key, event.partition) == (online_key(TENANT), BATCH)
+    # Else the UI shows it as out of date, for a new dependency.
+    made_from = event.step_materialization_data.materialization.tags or {}
+    assert made_from[f"dagster/input_data_version/{TENANT}/offline_tickets"] == "NULL"
     assert {found.check_name: found.passed for found in done.get_asset_check_evaluations()} == {
         "redis_has_the_tickets_of_the_lake": True,
         "published_tickets_are_fresh": True,
@@ -344,7 +347,7 @@ class TestFailedPublish:
         retries = dg.RetryPolicy(max_retries=2)
         store = dg.ResourceDefinition.hardcoded_resource(None)
         definitions = dg.Definitions(
-            assets=[build_online_asset(TENANT, publish, options, retries=retries)],
+            assets=[build_online_asset(TENANT, publish, day_partitions(date(2026, 1, 1)), options, retries=retries)],
             jobs=[dg.define_asset_job("publish", dg.AssetSelection.all())],
             resources={"object_store": store},
         )
