@@ -230,7 +230,8 @@ def _describe_tenants(settings: Settings, tenants: Sequence[str]) -> Finding:
         alone = f"; {', '.join(others)} with tickets alone" if others else ""
         return Finding("tenants", True, f"{', '.join(tenants) or 'nobody'}, as TENANTS says{alone}")
     if not tenants:
-        return Finding("tenants", None, "none has raw files in the target (TENANTS is unset); `gata ingest` lands some")
+        found = "none has raw files in the target but of lakes (TENANTS is unset); `gata ingest` lands some"
+        return Finding("tenants", None, found)
     loaded = "Dagster lists them when it loads the code location: reload it after a tenant's first file"
     return Finding("tenants", True, f"{', '.join(tenants)}: those with raw files (TENANTS is unset). {loaded}")
 

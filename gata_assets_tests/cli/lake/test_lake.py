@@ -23,6 +23,8 @@ TICKETS: list[dict[str, Any]] = [
     {"id": 2, "created_at": "2026-01-02T00:00:00Z", "generated_timestamp": 1768000000, "subject": "gone"},
     {"id": 2, "created_at": "2026-01-02T00:00:00Z", "generated_timestamp": 1768000400, "status": "deleted"},
     {"id": 3, "created_at": "2026-01-03T00:00:00Z", "generated_timestamp": 1768000299, "subject": "other"},
+    # Of the day of the newest ticket, with a greater id.
+    {"id": 5, "created_at": "2026-01-01T00:00:00Z", "generated_timestamp": 1768000001, "subject": "older"},
     # Deleted, and made again.
     {"id": 4, "created_at": "2026-01-03T00:00:00Z", "generated_timestamp": 1768000050, "status": "deleted"},
     {"id": 4, "created_at": "2026-01-03T00:00:00Z", "generated_timestamp": 1768000060, "subject": "again"},
