@@ -102,6 +102,8 @@ NOT_RUN = {
     "online get": "needs Redis",
     "online list": "needs Redis",
     "online verify": "needs Redis",
+    "privacy erase": "needs PRIVACY_KEYS",
+    "privacy log": "needs a request",
     "events tail": "needs events",
     "events rollup": "needs events",
     "trace": "needs events, or a curated row",

@@ -23,11 +23,12 @@ from pydantic.fields import FieldInfo
 
 from gata_assets.cli.exit_codes import HasExitCodes
 from gata_assets.cli.main import main
-from gata_assets.curation.curated.check_names import check_descriptions
+from gata_assets.curation.curated.check_names import FRESHNESS_CHECK, check_descriptions
 from gata_assets.interactions import check_names as interaction_checks
 from gata_assets.interactions import schema as interaction_tables
 from gata_assets.interactions.tables import TABLES
 from gata_assets.lake import schema as lake_tables
+from gata_assets.lake.check_names import OFFLINE_CHECKS, ONLINE_CHECKS
 from gata_assets.lake.tables import RAW_TICKETS, TICKETS
 from gata_assets.orchestration.alerting import overdue_check
 from gata_assets.settings.model import Settings, describe_settings
@@ -231,6 +232,8 @@ def checks_by_group() -> dict[str, Mapping[str, str]]:
     return {
         "Tickets": ticket_checks.DESCRIPTIONS,
         **{f"Curated {table}": check_descriptions(spec) for table, spec in reversed(TABLES.items())},
+        "Bronze and offline tickets": {**check_descriptions(RAW_TICKETS), **FRESHNESS_CHECK, **OFFLINE_CHECKS},
+        "Published tickets": ONLINE_CHECKS,
         "Interactions": interaction_checks.DESCRIPTIONS,
         "Curated tables of a shop": shop_checks.descriptions(),
         **{f"Shop: {table.name}": prod_checks.descriptions(table) for table in PROD_TABLES},

@@ -19,7 +19,7 @@ from gata_assets.curation.layout import ITEMS_FILE
 from gata_assets.definitions import open_source
 from gata_assets.definitions.stores import build_store
 from gata_assets.definitions.tracking import find_server
-from gata_assets.errors import ConflictError, DeleteDeniedError, GataError, SettingsError, StoreError, TrackingError
+from gata_assets.errors import ConflictError, DeleteDeniedError, GataError, SettingsError, TrackingError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import ITEMS, TABLES
 from gata_assets.lake.tables import TICKETS
@@ -90,7 +90,7 @@ def examine(settings: Settings, *, only: str | None = None) -> Iterator[Finding]
     yield from _ended_by_error("lakes", starmap(Finding, examine_lakes(settings, store)))
     try:
         tenants = tenants_prepared(settings, store)
-    except StoreError as error:
+    except GataError as error:
         yield Finding("tenants", False, str(error))
         return
     yield _describe_tenants(settings, tenants)
@@ -226,9 +226,12 @@ _WITHOUT_CONDITIONS = (
 def _describe_tenants(settings: Settings, tenants: Sequence[str]) -> Finding:
     """Whose interactions are prepared, and why."""
     if settings.interactions.tenants is not None:
-        return Finding("tenants", True, f"{', '.join(tenants) or 'nobody'}, as TENANTS says")
+        others = [name for name in settings.interactions.tenants if name not in tenants]
+        alone = f"; {', '.join(others)} with tickets alone" if others else ""
+        return Finding("tenants", True, f"{', '.join(tenants) or 'nobody'}, as TENANTS says{alone}")
     if not tenants:
-        return Finding("tenants", None, "none has raw files in the target (TENANTS is unset); `gata ingest` lands some")
+        found = "none has raw files in the target but of lakes (TENANTS is unset); `gata ingest` lands some"
+        return Finding("tenants", None, found)
     loaded = "Dagster lists them when it loads the code location: reload it after a tenant's first file"
     return Finding("tenants", True, f"{', '.join(tenants)}: those with raw files (TENANTS is unset). {loaded}")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import polars as pl
 
 from gata_assets.cli.raw_files.outcomes import open_curator
-from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.files.formats import FileFormat, RawFormat
@@ -20,7 +19,6 @@ from gata_assets.definitions.shop_engine import open_shop_store
 from gata_assets.errors import StoreError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import INTERACTIONS, ITEMS
-from gata_assets.lake.curator import LakeCurator
 from gata_assets.lake.tables import TICKETS
 from gata_assets.sandbox.lake.pages import export_pages
 from gata_assets.sandbox.lake.stories import LakeParameters
@@ -34,7 +32,7 @@ from gata_assets.sandbox.sample_shop import write_sample_shop
 from gata_assets.sandbox.sample_tickets import generate_tickets, happened_tickets
 from gata_assets.sandbox.shop.parameters import parameters_of
 from gata_assets.settings.model import Settings
-from gata_assets.settings.table_specs import curation_rules
+from gata_assets.settings.table_specs import has_own_tickets
 from gata_assets.settings.tickets import SAMPLE_TICKETS_FILE
 from gata_assets.shop.places import ShopLayout
 from gata_assets.storage.scratch import scratch_directory
@@ -105,7 +103,7 @@ def run(
         else:
             rejected = f"{report.rejected:,} rejected rows in quarantine"
             _print(f"{report.rows:,} sample {what}, for the tenant {TENANT}; {rejected}.")
-    if lake_tickets:
+    if lake_tickets and not has_own_tickets(settings):
         export = LakeParameters(seed, lake_tickets, last - _LAKE_ENDS - _LAKE_DAYS, _LAKE_DAYS.days)
         _write_lake(settings, export, now, as_json=as_json)
     if shop_orders:
@@ -130,13 +128,10 @@ def _write_shop(settings: Settings, orders: int, share: float, seed: int, last: 
 
 
 def _write_lake(settings: Settings, parameters: LakeParameters, now: datetime, *, as_json: bool) -> None:
-    """Land the pages of an export of tickets, and write the days of offline tickets that they change."""
-    offline = settings.lake.offline_rules
-    curator = LakeCurator(open_store(settings), TENANT, curation_rules(settings), now, offline)
+    """Land the pages of an export of tickets; runs write the days of offline tickets, which Dagster then knows."""
+    curator = open_curator(settings, TENANT, now, table=TICKETS)
     # A page in each line.
     report = _land(curator, TICKETS, b"\n".join(export_pages(parameters)), FileFormat(RawFormat.JSON_LINES))
-    for _ in curator.curate(TICKETS, curator.stale(TICKETS)):
-        pass
     if as_json:
         counts = {name: getattr(report, name) for name in ("file_id", "rows", "valid", "rejected")}
         print(json.dumps({"event": "SAMPLE_INGESTED", "tenant": TENANT, "table": TICKETS, **counts}))

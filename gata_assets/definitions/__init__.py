@@ -26,7 +26,14 @@ from gata_assets.orchestration.alerting.sensors import (
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.jobs import PREPARE_SCHEDULE, batch_partitions, build_schedule
 from gata_assets.settings.model import Settings, load_settings
-from gata_assets.settings.tenants import lakes_prepared, sources_prepared, tenants_prepared
+from gata_assets.settings.table_specs import require_lake
+from gata_assets.settings.tenants import (
+    lakes_prepared,
+    new_tenants_of_lakes,
+    new_tenants_of_tables,
+    sources_prepared,
+    tenants_prepared,
+)
 from gata_assets.settings.values import BackfillPolicy, SourceKind
 from gata_assets.storage import same_directory
 from gata_assets.storage.resource import ObjectStoreResource
@@ -96,6 +103,9 @@ def build_definitions(
         loggers={"console": logger or default_logger(settings.project.log_level)},
         executor=dg.in_process_executor,
     )
+    takes_events = bool(lakes) or (settings.interactions.tenants != () if tenants is None else bool(tenants))
+    tenants = tenants_prepared(settings, store) if tenants is None else tenants
+    of_tables, of_lakes = new_tenants_of_tables(settings, tenants), new_tenants_of_lakes(settings, lakes)
     sources = sources_prepared(settings, store) if ticket_source is None else ()
     if sources:
         from gata_assets.definitions.shop import build_shop_definitions
@@ -104,18 +114,16 @@ def build_definitions(
     if lakes:
         from gata_assets.definitions.lake import build_lake_definitions
 
-        lake = build_lake_definitions(settings, lakes, options)
+        lake = build_lake_definitions(settings, lakes, options, [of_lakes] if tenants else [of_lakes, of_tables])
         tickets = dg.Definitions.merge(tickets, lake, dg.Definitions(resources={"object_store": store}))
     if settings.mlflow.mlflow_tracking_uri:
         tickets = dg.Definitions.merge(tickets, _build_dataset_logging(settings, store))
-    takes_events = settings.interactions.tenants != () if tenants is None else bool(tenants)
-    tenants = tenants_prepared(settings, store) if tenants is None else tenants
     if takes_events:
         # A tenant may begin with events, which are in no raw file yet.
         from gata_assets.definitions.messages import open_upkeep
         from gata_assets.ingestion.upkeep.definition import build_upkeep
 
-        upkeep = build_upkeep(tenants, options, partial(open_upkeep, settings))
+        upkeep = build_upkeep([*tenants, *lakes], options, partial(open_upkeep, settings))
         tickets = dg.Definitions.merge(tickets, upkeep, dg.Definitions(resources={"object_store": store}))
     if not tenants:
         return tickets
@@ -123,7 +131,9 @@ def build_definitions(
     from gata_assets.definitions.interactions import build_interaction_definitions
     from gata_assets.definitions.own_tables import build_own_table_definitions
 
-    interactions = build_interaction_definitions(settings, tenants, store, options, interaction_engine)
+    # Where there is no lake yet, nobody else would say that a tenant has tickets.
+    searches = [of_tables] if lakes else [of_tables, of_lakes]
+    interactions = build_interaction_definitions(settings, tenants, store, options, interaction_engine, searches)
     return dg.Definitions.merge(tickets, interactions, build_own_table_definitions(settings, tenants, options))
 
 
@@ -176,6 +186,7 @@ def build_source(settings: Settings) -> TicketSource:
         case SourceKind.LAKE:
             from gata_assets.lake.ticket_source import LakeTickets
 
+            require_lake(settings)
             return LakeTickets(
                 store=build_store(settings),
                 tenant=settings.tickets.lake_tenant or "",

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from gata_assets.curation.files.tenants import TenantSearch
 from gata_assets.interactions.assets.definition import InteractionAssetRules, build_interaction_assets, group_of
 from gata_assets.interactions.assets.jobs import PREPARE_INTERACTIONS, build_interaction_jobs, build_new_files_sensor
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.interactions.tables import TABLES
-from gata_assets.lake.tables import TICKETS
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
 from gata_assets.orchestration.jobs import INTERACTION_SCHEDULE, build_schedule, day_partitions
 from gata_assets.settings.model import Settings
-from gata_assets.settings.table_specs import curation_rules, has_own_tickets
+from gata_assets.settings.table_specs import curation_rules
 from gata_assets.settings.values import EngineKind
 from gata_assets.storage.resource import ObjectStoreResource
 
@@ -29,8 +29,11 @@ def build_interaction_definitions(
     store: ObjectStoreResource,
     options: AssetOptions,
     engine: InteractionEngine | None,
+    searches: Sequence[TenantSearch],
 ) -> dg.Definitions:
-    """The interactions of these tenants; a given engine replaces the one that the settings choose."""
+    """The interactions of these tenants; a given engine replaces the one that the settings choose. Whom `searches` find
+    is named by the sensor.
+    """
     rules = InteractionAssetRules(
         curation=curation_rules(settings),
         interactions=settings.interactions.rules,
@@ -54,8 +57,7 @@ def build_interaction_definitions(
                 rules.days,
                 rules.curation,
                 window_days=window_days,
-                finds_tenants=settings.interactions.tenants is None,
-                not_found_by=() if has_own_tickets(settings) else (TICKETS,),
+                searches=searches,
             )
         ],
         schedules=[build_schedule(INTERACTION_SCHEDULE, PREPARE_INTERACTIONS, cron, options.batches)],

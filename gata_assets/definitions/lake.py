@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from gata_assets.curation.files.tenants import TenantSearch
 from gata_assets.definitions.stores import build_store
 from gata_assets.errors import SettingsError
-from gata_assets.lake.assets import NAMES, build_lake_asset, build_online_asset, group_of
+from gata_assets.lake.assets import NAMES, bronze_key, build_lake_asset, build_online_asset, group_of
 from gata_assets.lake.tables import RAW_TICKETS, TICKETS
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
+from gata_assets.orchestration.curated_tables.freshness import build_freshness_sensor
 from gata_assets.orchestration.curated_tables.sensor import WatchedTables, build_files_sensor
 from gata_assets.orchestration.jobs import build_job, build_schedule, day_partitions
 from gata_assets.settings.model import Settings
-from gata_assets.settings.table_specs import curation_rules
+from gata_assets.settings.table_specs import curation_rules, require_lake
 from gata_assets.storage.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -34,10 +36,15 @@ CURATE_TICKETS = "curate_tickets"
 PUBLISH_TICKETS = "publish_tickets"
 PUBLISH_SCHEDULE = "publish_tickets_schedule"
 RAW_TICKETS_SENSOR = "new_raw_tickets_sensor"
+STALE_LAKES_SENSOR = "stale_lakes_sensor"
 
 
-def build_lake_definitions(settings: Settings, tenants: Sequence[str], options: AssetOptions) -> dg.Definitions:
-    """The lakes of these tenants; the slice where REDIS_URL is set. The store is a resource of other definitions."""
+def build_lake_definitions(
+    settings: Settings, tenants: Sequence[str], options: AssetOptions, searches: Sequence[TenantSearch]
+) -> dg.Definitions:
+    """The lakes of these tenants; the slice where REDIS_URL is set. The store is a resource of other definitions. Whom
+    `searches` find is named by the sensor.
+    """
     days, rules = day_partitions(settings.lake.earliest_date), curation_rules(settings)
     curator = partial(open_lake_curator, settings)
     curated = [
@@ -52,7 +59,7 @@ def build_lake_definitions(settings: Settings, tenants: Sequence[str], options: 
         for tenant in tenants
     ]
     publish = partial(publish_online, settings)
-    online = [build_online_asset(tenant, publish, options) for tenant in tenants if settings.online.url]
+    online = [build_online_asset(tenant, publish, days, options) for tenant in tenants if settings.online.url]
     jobs = [
         build_job(
             CURATE_TICKETS,
@@ -70,15 +77,16 @@ def build_lake_definitions(settings: Settings, tenants: Sequence[str], options: 
         (TICKETS,),
         curator,
         days,
-        finds_tenants=settings.lake.tenants is None and settings.interactions.tenants is None,
-        found_by=(TICKETS,),
+        searches=searches,
         names=NAMES,
     )
     cron = settings.automation.prepare_schedule
     schedules = [build_schedule(PUBLISH_SCHEDULE, PUBLISH_TICKETS, cron, options.batches)] if online else []
     raw = [raw_files_spec(tenant, RAW_TICKETS, group=group_of(tenant)) for tenant in tenants]
+    bronze = {tenant: bronze_key(tenant) for tenant in tenants}
+    fresh = build_freshness_sensor(STALE_LAKES_SENSOR, TICKETS, bronze, settings.quality.rules.fresh_within)
     return dg.Definitions(
-        assets=[*raw, *curated, *online], jobs=jobs, sensors=[build_files_sensor(watched)], schedules=schedules
+        assets=[*raw, *curated, *online], jobs=jobs, sensors=[build_files_sensor(watched), fresh], schedules=schedules
     )
 
 
@@ -89,12 +97,14 @@ def open_lake_curator(
     # Imported here, since it loads compiled kernels and definitions are loaded often.
     from gata_assets.lake.curator import LakeCurator
 
+    require_lake(settings)
     rules = curation_rules(settings)
     return LakeCurator(store, tenant, rules, present or datetime.now(UTC), settings.lake.offline_rules)
 
 
 def publish_online(settings: Settings, store: ObjectStore, tenant: str) -> PublishedSlice:
     """Publish a tenant's newest tickets to the Redis of the settings; raises GataError."""
+    require_lake(settings)
     if settings.online.url is None:
         raise SettingsError("REDIS_URL is unset: set it to the Redis that tickets are published to.")
     try:
@@ -114,6 +124,8 @@ def expected_online(settings: Settings, tenant: str) -> Iterable[OnlineTicket]:
     """The tickets that Redis should have of a tenant, newest first, as its lake has them; raises GataError."""
     from gata_assets.lake.online.slice import with_slice
     from gata_assets.lake.online.tickets import newest_first
+
+    require_lake(settings)
 
     def read(found: LakeSlice) -> list[OnlineTicket]:
         return newest_first(found.tickets())

@@ -13,6 +13,7 @@ from gata_assets.ingestion.segments.rollup import RollUp
 from gata_assets.ingestion.upkeep.rounds import Upkeep
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables
+from gata_assets.settings.tenants import named_tenants
 from gata_assets.storage.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -67,6 +68,6 @@ def build_judge(settings: Settings, store: ObjectStore, decoder: MessageDecoder)
         settings.kafka.topics.tables,
         decoder,
         target_id(store),
-        tenants=settings.interactions.tenants,
+        tenants=named_tenants(settings),
         max_bytes=settings.consumer.consumer_rules.at_most_message_bytes,
     )

@@ -10,12 +10,10 @@ from typing import ClassVar
 
 import dagster as dg
 
-from gata_assets.curation.layout import TenantLayout
 from gata_assets.definitions import build_definitions, open_source
 from gata_assets.definitions.stores import build_store
 from gata_assets.environment import dagster_home
 from gata_assets.errors import StoreError
-from gata_assets.lake.tables import TICKETS
 from gata_assets.orchestration.batch_status import Plan
 from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.jobs import day_partitions
@@ -24,7 +22,6 @@ from gata_assets.orchestration.runs import Runs, Written
 from gata_assets.settings.model import Settings
 from gata_assets.settings.tenants import lakes_prepared, sources_prepared, tenants_prepared
 from gata_assets.settings.values import SourceKind
-from gata_assets.storage.objects import ObjectStore
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.assets.pipeline import TicketPipeline
 from gata_assets.tickets.sources.shared_read import SharedTickets
@@ -184,10 +181,4 @@ def build_interaction_pipelines(bench: Workbench) -> list[Pipeline]:
     from gata_assets.settings.table_specs import curation_rules
 
     store, rules, curation = build_store(settings), settings.interactions.rules, curation_rules(settings)
-    # A tenant that TENANTS names for its lake alone has no interactions to fail for.
-    others = [tenant for tenant in bench.tenants if not (tenant in bench.lakes and _has_only_tickets(store, tenant))]
-    return [InteractionPipeline(tenant, store, rules, curation, bench.job) for tenant in others]
-
-
-def _has_only_tickets(store: ObjectStore, tenant: str) -> bool:
-    return list(store.list_folders(TenantLayout(tenant).raw_files)) == [TICKETS]
+    return [InteractionPipeline(tenant, store, rules, curation, bench.job) for tenant in bench.tenants]

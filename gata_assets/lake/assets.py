@@ -34,6 +34,8 @@ NAMES = AssetNames(curated="offline", staged="bronze")
 # A batch has the slice of the moment at which it ran: another attempt soon is worth more than a late one.
 RETRIES = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL)
 
+# As Dagster calls the version of a partition that is not there.
+_NO_VERSION = "NULL"
 
 # Publishes the newest tickets of a tenant; raises GataError.
 Publish = Callable[[ObjectStore, str], "PublishedSlice"]
@@ -52,6 +54,11 @@ def pool_of(tenant: str) -> str:
 def offline_key(tenant: str) -> dg.AssetKey:
     """The asset of a tenant's offline tickets."""
     return NAMES.key(tenant, TICKETS)
+
+
+def bronze_key(tenant: str) -> dg.AssetKey:
+    """The asset of a tenant's bronze tickets."""
+    return dg.AssetKey([tenant, f"bronze_{TICKETS}"])
 
 
 def online_key(tenant: str) -> dg.AssetKey:
@@ -82,16 +89,22 @@ def build_lake_asset(
         names=NAMES,
         curated_model=OfflineTickets,
         checks=OFFLINE_CHECKS,
+        has_freshness=True,
     )
     return build_curated_asset(RAW_TICKETS, rules, options)
 
 
 def build_online_asset(
-    tenant: str, publish: Publish, options: AssetOptions, *, retries: dg.RetryPolicy = RETRIES
+    tenant: str,
+    publish: Publish,
+    days: dg.DailyPartitionsDefinition,
+    options: AssetOptions,
+    *,
+    retries: dg.RetryPolicy = RETRIES,
 ) -> dg.AssetsDefinition:
     """The slice of a tenant in Redis; a run publishes it once, whatever batches it is of.
 
-    `retries` is for errors of Redis that may pass.
+    `days` are those of offline tickets; `retries` is for errors of Redis that may pass.
     """
     key = online_key(tenant)
     spec = dg.AssetSpec(
@@ -118,13 +131,18 @@ def build_online_asset(
     )
     def online(context: dg.AssetExecutionContext, object_store: ObjectStoreResource) -> Events:
         """Publish the newest tickets, and hold Redis against Parquet."""
-        yield from with_unevaluated(context, _publish(context, object_store, tenant, publish, options))
+        yield from with_unevaluated(context, _publish(context, object_store, tenant, publish, days, options))
 
     return online
 
 
 def _publish(
-    context: dg.AssetExecutionContext, store: ObjectStore, tenant: str, publish: Publish, options: AssetOptions
+    context: dg.AssetExecutionContext,
+    store: ObjectStore,
+    tenant: str,
+    publish: Publish,
+    days: dg.DailyPartitionsDefinition,
+    options: AssetOptions,
 ) -> Events:
     key, batch_ids = online_key(tenant), list(context.partition_keys)
     if key not in context.selected_asset_keys:
@@ -145,8 +163,11 @@ def _publish(
         _fail(context, batch_ids, key, error)
         return
     recorder = Recorder(context, code_version=options.code_version, as_events=True)
+    offline = offline_key(tenant)
+    # Of the day that the lineage shows, see `_all_days`; else the UI would show each slice as out of date.
+    made_from = {offline: (_NO_VERSION, None), **recorder.versions([(offline, days.get_last_partition_key())])}
     for batch_id in batch_ids:
-        yield recorder.materialization(key, batch_id, done.numbers, version=done.digest)
+        yield recorder.materialization(key, batch_id, done.numbers, version=done.digest, made_from=made_from)
         target = recorder.find(key, batch_id)
         yield from checks.evaluations(key, batch_id, done.outcomes, is_blocking=False, target=target)
 

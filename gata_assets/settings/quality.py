@@ -25,7 +25,8 @@ class QualitySettings(SettingsGroup):
     """The check `quality_is_high_enough` warns of a curated partition with a lower score, from 0 to 1; the sensor
     `low_quality_sensor` reports it."""
     fresh_hours: float = Field(24, alias="QUALITY_FRESH_HOURS", gt=0, le=87_600)
-    """Data whose newest file landed at most so many hours ago is fresh; older data lowers the score."""
+    """Data whose newest file landed at most so many hours ago is fresh; older data lowers the score, and
+    of a lake the check `newest_file_is_fresh` warns."""
     pushgateway_url: Annotated[str, AfterValidator(_gateway)] | None = Field(
         None, alias="PROMETHEUS_PUSHGATEWAY_URL", examples=["http://pushgateway.example:9091"]
     )

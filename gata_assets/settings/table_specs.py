@@ -45,6 +45,15 @@ def has_own_tickets(settings: Settings) -> bool:
     return TICKETS in _declared_tables(settings)
 
 
+def require_lake(settings: Settings) -> None:
+    """Raise SettingsError if TABLE_SPECS declares a table that has the place of the lake's tickets."""
+    if has_own_tickets(settings):
+        raise SettingsError(
+            f"TABLE_SPECS declares a table {TICKETS}, which has the place of the lake's tickets: give it another name, "
+            "or use no lake (TICKETS_URL=lake://TENANT, LAKE_TENANTS, `gata lake`, `gata online`)."
+        )
+
+
 def _declared_tables(settings: Settings) -> dict[str, TableSpec]:
     """The tables of interactions and those of TABLE_SPECS, by name."""
     if not settings.project.table_specs:

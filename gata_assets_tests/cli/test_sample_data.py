@@ -56,3 +56,12 @@ def test_of_today_only_interactions_that_have_happened_are_there_and_faulty_inst
     assert kept["timestamp"].null_count() == interactions["timestamp"].null_count()
     faulty = [at for at in instants if not at.startswith("2026-01-0")]
     assert faulty == [at for at in interactions["timestamp"].drop_nulls().to_list() if not at.startswith("2026-01-0")]
+
+
+def test_the_tickets_of_the_lake_are_landed_and_their_days_are_left_to_runs(tmp_path: Path) -> None:
+    sizes = ("--since", "2026-01-01", "--interactions", "90", "--lake-tickets", "20")
+    assert "sample versions of tickets" in gata(tmp_path, "sample-data", *sizes).stdout
+    sample = tmp_path / "gata-data" / "sample"
+    assert list(sample.glob("staged/tickets/*")) and not (sample / "curated" / "tickets").exists()
+    assert gata(tmp_path, "prepare", "2026010203", "--only", "lake").returncode == 0
+    assert '"id": ' in gata(tmp_path, "lake", "get", "--tenant", "sample").stdout

@@ -103,10 +103,7 @@ def test_files_of_other_rules_are_shown_and_validated_again_though_all_rows_were
     assert said(gata(*place, "--rule", "item_is_known")) == []
     shown = gata(*place, "--summary", "table").stdout
     assert "2 files count by other rules than those of now" in shown
-    assert (
-        "which a new release may have changed, or EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS, INVALID"
-        in shown
-    )
+    assert "which a new release may have changed, or EARLIEST_INTERACTION, LAKE_EARLIEST_DATE, MAX_HOURS_AHEAD" in shown
     assert "gata quarantine --tenant sample --replay" in shown
     assert "There is nothing in quarantine" in shown
     replayed = said(gata(*place, "--replay"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,19 @@ import pytest
 from gata_assets.cli.exit_codes import DONE
 from gata_assets.definitions import build_definitions
 from gata_assets.definitions.lake import CURATE_TICKETS, PUBLISH_TICKETS, RAW_TICKETS_SENSOR, open_lake_curator
+from gata_assets.definitions.messages import build_decoder, build_judge
 from gata_assets.definitions.stores import build_store
 from gata_assets.errors import OnlineError, OutrunError
+from gata_assets.ingestion.kafka.consuming.message import KafkaMessage
+from gata_assets.ingestion.segments.event import Event
+from gata_assets.ingestion.segments.rejected import RejectedMessage
+from gata_assets.ingestion.upkeep.definition import EVENTS_SENSOR
 from gata_assets.interactions.assets.jobs import NEW_FILES_SENSOR
 from gata_assets.lake.assets import Publish, build_online_asset, offline_key, online_key
 from gata_assets.lake.online.updating import PublishedSlice
 from gata_assets.lake.tables import TICKETS
 from gata_assets.orchestration.asset_options import AssetOptions
-from gata_assets.orchestration.jobs import batch_partitions
+from gata_assets.orchestration.jobs import batch_partitions, day_partitions
 from gata_assets.sandbox.lake.pages import export_pages
 from gata_assets.sandbox.lake.stories import LakeParameters, Ticket, all_versions
 from gata_assets.settings.model import Settings, parse_settings
@@ -104,7 +109,9 @@ def test_a_run_records_bronze_by_landing_day_and_offline_tickets_by_day(run: dg.
     assert (tickets, tickets - deleted) == (PARAMETERS.tickets, len(newest_of()))
 
 
-def test_a_run_evaluates_completeness_uniqueness_order_validity_and_quality(run: dg.ExecuteInProcessResult) -> None:
+def test_a_run_evaluates_freshness_completeness_uniqueness_order_validity_and_quality(
+    run: dg.ExecuteInProcessResult,
+) -> None:
     evaluated = {(found.asset_key.path[-1], found.check_name) for found in run.get_asset_check_evaluations()}
     assert evaluated == {
         ("offline_tickets", "curated_tickets_are_valid"),
@@ -114,9 +121,11 @@ def test_a_run_evaluates_completeness_uniqueness_order_validity_and_quality(run:
         ("offline_tickets", "quality_is_high_enough"),
         ("bronze_tickets", "every_raw_file_was_read"),
         ("bronze_tickets", "few_rows_were_rejected"),
+        ("bronze_tickets", "newest_file_is_fresh"),
     }
     failed = [found for found in run.get_asset_check_evaluations() if not found.passed]
-    assert {found.check_name for found in failed} <= {"quality_is_high_enough"}
+    # The folder of the files says that they landed long ago.
+    assert {found.check_name for found in failed} - {"quality_is_high_enough"} == {"newest_file_is_fresh"}
 
 
 def test_the_lineage_goes_from_raw_files_to_training_data(lake: Path) -> None:
@@ -186,24 +195,87 @@ def test_lakes_are_those_of_a_setting_or_found_and_need_no_interactions(tmp_path
 
     lake = {"TICKETS_URL": "lake://acme", "LOW_VOLUME_FALLBACK_LABEL": "1"}
     assert found() == (("both", "globex"), ("both",))
-    assert found(TENANTS="globex") == (("globex",), ("globex",))
+    # Who has tickets alone is no tenant of interactions, unless nothing else is prepared of it.
+    assert found(TENANTS="globex,both,new") == (("globex", "both"), ("both", "new"))
+    assert found(TENANTS="globex", LAKE_TENANTS="none") == ((), ("globex",))
     assert found(TENANTS="none") == ((), ())
     assert found(LAKE_TENANTS="none") == ((), ("both",))
     assert found(LAKE_TENANTS="new") == (("new",), ("both",))
     assert found(LAKE_TENANTS="none", **lake) == (("acme",), ("both",))
 
 
-def test_a_tenant_with_tickets_alone_is_not_missed_by_the_sensor_of_interactions(tmp_path: Path) -> None:
-    file = tmp_path / "both" / "raw" / "items" / "items.csv"
+def test_a_named_tenant_with_tickets_alone_has_no_assets_of_interactions_until_they_come(tmp_path: Path) -> None:
+    land(tmp_path, LakeParameters(tickets=5, days=1, sentences=1))
+    settings = parse_settings({"TARGET_DIR": str(tmp_path), "TENANTS": TENANT})
+
+    def assets() -> set[str]:
+        keys = build_definitions(settings).resolve_asset_graph().get_all_asset_keys()
+        return {key.path[1] for key in keys if key.path[0] == TENANT}
+
+    assert assets() == {"raw_tickets", "bronze_tickets", "offline_tickets"}
+    file = tmp_path / TENANT / "raw" / "items" / "items.csv"
     file.parent.mkdir(parents=True)
     file.write_text("item_id\n1\n")
-    definitions = build_definitions(parse_settings({"TARGET_DIR": str(tmp_path)}))
-    land(tmp_path, LakeParameters(tickets=5, days=1, sentences=1), "globex")
-    sensor = definitions.resolve_sensor_def(NEW_FILES_SENSOR)
+    assert assets() > {"raw_tickets", "bronze_tickets", "offline_tickets", "raw_items", "curated_items"}
+
+
+def land_file(directory: Path, table: str, tenant: str) -> None:
+    file = directory / tenant / "raw" / table / "file.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
+
+
+def said_by(sensor: str, definitions: dg.Definitions, settings: Settings, capsys: pytest.CaptureFixture[str]) -> str:
+    """What a tick of a sensor logs."""
     with dg.DagsterInstance.ephemeral() as instance:
-        resources = {"object_store": build_store(settings_of(tmp_path))}
+        resources = {"object_store": build_store(settings)}
         context = dg.build_sensor_context(instance, definitions=definitions, resources=resources)
-        assert "globex" not in str(sensor.evaluate_tick(context))
+        definitions.resolve_sensor_def(sensor).evaluate_tick(context)
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("first", "then"), [("items", TICKETS), (TICKETS, "items")])
+def test_files_that_a_named_tenant_has_no_assets_for_are_reported_by_the_sensor_that_there_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], first: str, then: str
+) -> None:
+    land_file(tmp_path, first, TENANT)
+    settings = parse_settings({"TARGET_DIR": str(tmp_path), "TENANTS": TENANT})
+    definitions = build_definitions(settings)
+    land_file(tmp_path, then, TENANT)
+    land_file(tmp_path, then, "stranger")
+    said = said_by({"items": NEW_FILES_SENSOR, TICKETS: RAW_TICKETS_SENSOR}[first], definitions, settings, capsys)
+    assert f"{TENANT} has files and no assets" in said
+    assert "stranger" not in said
+
+
+def test_where_both_sensors_are_each_reports_new_tenants_of_its_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for table in ("items", TICKETS):
+        land_file(tmp_path, table, "both")
+    settings = parse_settings({"TARGET_DIR": str(tmp_path)})
+    definitions = build_definitions(settings)
+    land_file(tmp_path, TICKETS, "globex")
+    land_file(tmp_path, "items", "initech")
+    assert "initech has files" in said_by(NEW_FILES_SENSOR, definitions, settings, capsys)
+    assert "globex has files" in said_by(RAW_TICKETS_SENSOR, definitions, settings, capsys)
+
+
+def test_events_and_messages_of_a_lake_are_taken_where_nobody_else_is_a_tenant(tmp_path: Path) -> None:
+    given = {"TARGET_DIR": str(tmp_path), "TENANTS": "none", "LAKE_TENANTS": TENANT, "KAFKA_TOPICS": f"raw={TICKETS}"}
+    settings = parse_settings(given)
+    definitions = build_definitions(settings)
+    assert EVENTS_SENSOR in {one.name for one in definitions.sensors or ()}
+    judge = build_judge(settings, build_store(settings), build_decoder(settings))
+    ticket, now = b'{"id": 1, "created_at": "2026-01-01T00:00:00Z"}', datetime.now(UTC)
+    found = [judge.judge("raw", 0, KafkaMessage(0, key, ticket, (), now)) for key in (TENANT.encode(), b"globex")]
+    assert isinstance(found[0], Event) and (found[0].tenant, found[0].table) == (TENANT, TICKETS)
+    assert isinstance(found[1], RejectedMessage) and found[1].reason == "unknown_tenant"
+    (tmp_path / "t.jsonl").write_bytes(ticket)
+    (tmp_path / "i.csv").write_text("item_id,title,price\n1,A,2\n")
+    for table, file, is_warned in ((TICKETS, "t.jsonl", False), ("items", "i.csv", True)):
+        ran = gata(tmp_path, "ingest", table, file, "--tenant", TENANT, **given)
+        assert (ran.returncode, "TENANTS does not name" in ran.stderr) == (0, is_warned), ran.stderr
 
 
 def test_prepare_goes_from_raw_pages_to_training_files_and_redis(tmp_path: Path, valkey: RedisServer) -> None:
@@ -233,6 +305,9 @@ def test_published_tickets_are_the_newest_and_their_checks_pass(
     done = build_definitions(settings).resolve_job_def(PUBLISH_TICKETS).execute_in_process(partition_key=BATCH)
     (event,) = done.get_asset_materialization_events()
     assert (event.asset_key, event.partition) == (online_key(TENANT), BATCH)
+    # Else the UI shows it as out of date, for a new dependency.
+    made_from = event.step_materialization_data.materialization.tags or {}
+    assert made_from[f"dagster/input_data_version/{TENANT}/offline_tickets"] == "NULL"
     assert {found.check_name: found.passed for found in done.get_asset_check_evaluations()} == {
         "redis_has_the_tickets_of_the_lake": True,
         "published_tickets_are_fresh": True,
@@ -272,7 +347,7 @@ class TestFailedPublish:
         retries = dg.RetryPolicy(max_retries=2)
         store = dg.ResourceDefinition.hardcoded_resource(None)
         definitions = dg.Definitions(
-            assets=[build_online_asset(TENANT, publish, options, retries=retries)],
+            assets=[build_online_asset(TENANT, publish, day_partitions(date(2026, 1, 1)), options, retries=retries)],
             jobs=[dg.define_asset_job("publish", dg.AssetSelection.all())],
             resources={"object_store": store},
         )

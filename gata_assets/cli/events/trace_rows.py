@@ -22,8 +22,10 @@ from gata_assets.curation.files.formats import is_of_events, printable
 from gata_assets.curation.tracing.absence import explain_absence
 from gata_assets.curation.tracing.key_values import key_values
 from gata_assets.curation.tracing.places import Place, TracedRows, trace_rows
+from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import DataRuleError
 from gata_assets.ingestion.segments.trace import Origin, origin_of, read_origins
+from gata_assets.lake.tables import TICKETS, is_of_lake
 from gata_assets.settings.model import Settings
 from gata_assets.storage.objects import ObjectStore
 
@@ -35,12 +37,13 @@ def show(settings: Settings, tenant: str, table: str, key: Iterable[str], *, as_
 
     Raises DataRuleError if there is none, and says what has the key instead; DamagedTableError or StoreError.
     """
-    curator = open_validator(settings, tenant)
+    curator = _open(settings, tenant, table)
     if not isinstance(curator, TableCurator | ChangesCurator):
         raise TypeError(f"{type(curator).__name__} curates no tables")
     if table not in curator.tables:
         raise click.BadParameter(f"there are: {', '.join(sorted(curator.tables))}.", param_hint="--table")
-    asked = key_values(curator.tables[table], _divided(key))
+    identity = curator.identities.get(table) if isinstance(curator, TableCurator) else None
+    asked = key_values(curator.tables[table], _divided(key), identity.unchanged if identity else None)
     origins = _Origins(curator.store, curator.places.tenant, table)
     rows = records = waiting = 0
     is_current = True
@@ -59,6 +62,16 @@ def show(settings: Settings, tenant: str, table: str, key: Iterable[str], *, as_
     late = "" if is_current else " Files have come, changed or gone since it was curated: curate it again."
     wait = f" {waiting:,} changes of it wait for other rows (`gata quarantine waiting`)." if waiting else ""
     text_console().print(f"{rows:,} curated rows, of {records:,} records.{late}{wait}", markup=False)
+
+
+def _open(settings: Settings, tenant: str, table: str) -> FileValidator:
+    """The curator of a tenant's table; of the lake's tickets the lake's own, which says how rows become them."""
+    curator = open_validator(settings, tenant)
+    if table != TICKETS or table not in curator.tables or not is_of_lake(curator.tables[table]):
+        return curator
+    from gata_assets.definitions.lake import open_lake_curator
+
+    return open_lake_curator(settings, tenant, curator.store)
 
 
 class _Origins:

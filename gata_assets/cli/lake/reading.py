@@ -13,10 +13,12 @@ from gata_assets.lake.days import RECENT
 from gata_assets.lake.snapshot import LakeDay, LakeSnapshots
 from gata_assets.online.ticket import Ticket
 from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import require_lake
 
 
 def get(settings: Settings, tenant: str, ticket_id: int | None, *, as_json: bool) -> None:
     """Print a ticket, the newest without an id; raises SourceError if there is none, or StoreError."""
+    require_lake(settings)
     store = open_store(settings)
     days = [day for day in LakeSnapshots(store, tenant).days() if day.manifest.details.get(RECENT)]
     found = None

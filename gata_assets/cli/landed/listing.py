@@ -16,6 +16,7 @@ from gata_assets.curation.superseding import replaced_files
 from gata_assets.errors import RawFileError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
+from gata_assets.settings.tenants import is_named, named_tenants
 from gata_assets.storage.objects import ObjectStore
 
 # A file's rows count, or another one superseded it, it cannot be read, or it waits to be validated.
@@ -97,10 +98,10 @@ def list_tenants(settings: Settings, *, as_table: bool) -> None:
     """List tenants with raw files, and those of TENANTS; raises StoreError or DamagedTableError."""
     from gata_assets.definitions.stores import build_store
 
-    named = settings.interactions.tenants
+    named = named_tenants(settings)
     found = find_tenants(build_store(settings))
     names = sorted({*found, *(named or ())})
-    rows = [row for name in names for row in _tenant_rows(settings, name, is_prepared=named is None or name in named)]
+    rows = [row for name in names for row in _tenant_rows(settings, name)]
     if not as_table:
         for row in rows:
             print(json.dumps({"event": "TENANT", **row}))
@@ -114,17 +115,19 @@ def list_tenants(settings: Settings, *, as_table: bool) -> None:
     columns = ("files", "valid", "rejected", "refused", "waiting")
     for column in columns:
         table.add_column(column, justify="right")
-    last = None
+    last: tuple[str, str] | None = None
     for row in rows:
-        first = (row["tenant"], "yes" if row["is_prepared"] else "no") if row["tenant"] != last else ("", "")
-        last = row["tenant"]
-        table.add_row(*map(str, first), str(row["table"]), *(f"{row[column]:,}" for column in columns))
+        tenant, prepared = str(row["tenant"]), "yes" if row["is_prepared"] else "no"
+        is_new = last is None or tenant != last[0]
+        first = (tenant if is_new else "", prepared if is_new or (tenant, prepared) != last else "")
+        last = (tenant, prepared)
+        table.add_row(*first, str(row["table"]), *(f"{row[column]:,}" for column in columns))
     console.print(table)
     if named is not None and (left := sorted(set(found) - set(named))):
         console.print(f"Not prepared, since TENANTS does not name them: {', '.join(left)}.", markup=False)
 
 
-def _tenant_rows(settings: Settings, tenant: str, *, is_prepared: bool) -> Iterator[dict[str, object]]:
+def _tenant_rows(settings: Settings, tenant: str) -> Iterator[dict[str, object]]:
     # Without the warning of commands that write: this one shows who is prepared.
     curator = open_curator(settings, tenant, is_quiet=True)
     for name in curator.tables:
@@ -132,7 +135,7 @@ def _tenant_rows(settings: Settings, tenant: str, *, is_prepared: bool) -> Itera
         counting = [file for file in files if file.state in (COUNTS, OUTDATED)]
         yield {
             "tenant": tenant,
-            "is_prepared": is_prepared,
+            "is_prepared": is_named(settings, tenant, name),
             "table": name,
             "files": len(files),
             "valid": sum(file.valid for file in counting),

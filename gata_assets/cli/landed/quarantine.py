@@ -134,7 +134,7 @@ def find_reports(curator: FileValidator, file_id: str | None) -> Sequence[Report
 def say_outdated(files: int) -> str:
     """How many files count by outdated rules, for people."""
     are = "files count" if files != 1 else "file counts"
-    settings = "EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS, INVALID_OPTIONAL_VALUES"
+    settings = "EARLIEST_INTERACTION, LAKE_EARLIEST_DATE, MAX_HOURS_AHEAD, UNKNOWN_ITEMS, INVALID_OPTIONAL_VALUES"
     why = f"of their table, which a new release may have changed, or {settings}"
     return f"{files:,} {are} by other rules than those of now ({why})."
 

@@ -39,7 +39,7 @@ def run(
     be listed is refused, and the others land. Raises RawFileError if no file is found or a format is unknown;
     DataRuleError for a file that cannot be replaced, before anything lands.
     """
-    curator = open_curator(settings, tenant)
+    curator = open_curator(settings, tenant, table=table)
     if table not in curator.tables:
         raise RawFileError(f"{table} is no table: there are {', '.join(sorted(curator.tables))}.")
     chosen = choose(curator, table, options)

@@ -21,6 +21,7 @@ from gata_assets.errors import RawFileError
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, curation_rules
+from gata_assets.settings.tenants import is_named
 
 # With fewer rows a rate would mainly show how long the start took.
 _ROWS_OF_A_RATE = 100_000
@@ -89,10 +90,14 @@ class FileOutcome:
             print(json.dumps(_as_json(self)))
 
 
-def open_curator(settings: Settings, tenant: str, now: datetime | None = None, *, is_quiet: bool = False) -> Curator:
-    """The curator of all tables of a tenant; unless `is_quiet`, warns on stderr if their data is not prepared."""
+def open_curator(
+    settings: Settings, tenant: str, now: datetime | None = None, *, table: str | None = None, is_quiet: bool = False
+) -> Curator:
+    """The curator of all tables of a tenant; unless `is_quiet`, warns on stderr if their data, or that of the table
+    that it is for, is not prepared.
+    """
     # While TENANTS is unset, a tenant is prepared as soon as it has a file.
-    if not is_quiet and settings.interactions.tenants is not None and tenant not in settings.interactions.tenants:
+    if not is_quiet and not is_named(settings, tenant, table):
         warning = f"TENANTS does not name {tenant}: its data is kept and validated, not prepared."
         text_console(stderr=True).print(warning)
     rules, tables = curation_rules(settings), all_tables(settings)

@@ -11,6 +11,12 @@ EVERY_RAW_FILE_WAS_READ = "every_raw_file_was_read"
 FEW_ROWS_WERE_REJECTED = "few_rows_were_rejected"
 # They are about the files that landed on a day, and stop nothing.
 ABOUT_RAW_FILES = (EVERY_RAW_FILE_WAS_READ, FEW_ROWS_WERE_REJECTED)
+# About a table's newest file, and no partition; of tables that have it.
+NEWEST_FILE_IS_FRESH = "newest_file_is_fresh"
+FRESHNESS_CHECK: Mapping[str, str] = {
+    NEWEST_FILE_IS_FRESH: "The newest raw file that could be read landed at most QUALITY_FRESH_HOURS ago. It only "
+    "warns."
+}
 # About a curated partition and the files that it was built from; it stops nothing either.
 QUALITY_IS_HIGH_ENOUGH = "quality_is_high_enough"
 

@@ -21,7 +21,14 @@ import pyarrow.parquet as pq
 
 from gata_assets import __version__
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST, validity_check
-from gata_assets.curation.curated.merge import Merge, MergedRows, merge_partitions, staged_rows, table_file
+from gata_assets.curation.curated.merge import (
+    Merge,
+    MergedIdentity,
+    MergedRows,
+    merge_partitions,
+    staged_rows,
+    table_file,
+)
 from gata_assets.curation.curated.staleness import Partition, StalePartitionFinder
 from gata_assets.curation.reports import StagedPart, check_no_part_is_lost, file_of_part
 from gata_assets.curation.staged.day_parts import DayPartReader, is_day_of_file, reading_days
@@ -77,9 +84,12 @@ class _Prepared(NamedTuple):
 
 
 class TableCurator(StalePartitionFinder):
-    """Validates the raw files of one tenant and curates its tables; `merges` are merges of their own, by table."""
+    """Validates the raw files of one tenant and curates its tables; `merges` are merges of their own, by table, and
+    `identities` what their rows are traced by.
+    """
 
     merges: Mapping[str, Merge] = {}
+    identities: Mapping[str, MergedIdentity] = {}
     # Days are merged together while they have no more rows than this, which are kept twice. Twice as many take 5 MB
     # more, of rows of a hundred bytes.
     rows_at_once = 32_768

@@ -43,6 +43,18 @@ class MergedRows:
         return len(next(iter(self.files.values())))
 
 
+@dataclass(frozen=True)
+class MergedIdentity:
+    """What leads from a curated row of a merge of its own back to its record, which the row names by `source_file` and
+    `source_record`: the columns that tell curated rows apart, those of them and of staged rows that have the same
+    values in both, and what adds the former to staged rows.
+    """
+
+    columns: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    add_columns: Callable[[pl.DataFrame], pl.DataFrame]
+
+
 # From the staged tables of partitions (None: the entire table), in the order in which their files landed, to curated
 # files.
 Merge = Callable[[Mapping[date | None, Sequence[pa.Table]]], Mapping[date | None, MergedRows]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import reduce
@@ -72,12 +72,19 @@ class KeyValues:
         return pl.col(name) == pl.lit(value, self.spec.column(name).dtype)
 
 
-def key_values(spec: TableSpec, texts: Mapping[str, str]) -> KeyValues:
+def key_values(spec: TableSpec, texts: Mapping[str, str], unchanged: Sequence[str] | None = None) -> KeyValues:
     """The values that are meant by texts, by column; an empty text means that a row has none.
 
+    `unchanged` are the columns of staged rows that curated rows have with the same values, if those are not all.
     Texts of masked columns are tokens, as they are stored. Raises DataRuleError, which has no value.
     """
     own = {column.name: column for column in spec.columns if not column.is_derived}
+    if unchanged is not None:
+        own = {name: own[name] for name in unchanged}
+        if others := sorted({*texts} - {*own}):
+            raise DataRuleError(
+                f"Curated rows of {spec.table} are not found by {', '.join(others)}: give {', '.join(own)}."
+            )
     if unknown := sorted({*texts} - {*own}):
         raise DataRuleError(f"{spec.table} has no column {', '.join(unknown)}. Its columns are {', '.join(own)}.")
     if spec.repetitions is Repetitions.LATEST and set(texts) != set(spec.key):

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from gata_assets.curation.changes.curator import ChangesCurator
 from gata_assets.curation.curated.curator import TableCurator
-from gata_assets.curation.curated.merge import derive
-from gata_assets.curation.files.formats import RawSource, is_of_events, parse_format
+from gata_assets.curation.curated.merge import MergedIdentity, derive
+from gata_assets.curation.files.formats import RawSource, is_of_events, parse_format, printable
 from gata_assets.curation.files.raw_objects import read_raw_object
 from gata_assets.curation.reports import RawContent, Report, StagedPart
 from gata_assets.curation.staged_partitions import decode_spans
@@ -33,6 +33,7 @@ from gata_assets.tables.spec import Repetitions
 
 MOST_RECORDS = 10_000
 _ROW, _RECORD, _FILE = "row of trace", "record of trace", "file of trace"
+_SOURCE_RECORD = "source_record"
 _GONE = "its raw file was removed"
 _CHANGED = "its raw file has other content than was validated"
 _REJECTED = "its rules have changed since: `gata quarantine --replay` validates it again"
@@ -125,9 +126,17 @@ def _places_of(
     records = pl.concat(frames) if frames else pl.DataFrame()
     if records.is_empty():
         return tuple(problems)
-    matched = _matched(key, found.rows, records)
-    folder = curator.places.raw(key.spec.table)
-    counting = _counting(key, found.rows, matched, [file.report.raw_key.removeprefix(folder) for file in files])
+    identity = curator.identities.get(key.spec.table) if isinstance(curator, TableCurator) else None
+    matched = _matched(key, found.rows, records, identity)
+    if identity:
+        # As rows name them, without their folder: the first of several with the name.
+        names = [printable(file.report.raw_key.rpartition("/")[2]) for file in files]
+        is_named = _are_named(found.rows, matched, names, _RECORD, _SOURCE_RECORD)
+        of_rows = matched.select(_ROW, is_named.alias("is named")).to_struct()
+        counting = is_named & of_rows.is_first_distinct()
+    else:
+        folder = curator.places.raw(key.spec.table)
+        counting = _counting(key, found.rows, matched, [file.report.raw_key.removeprefix(folder) for file in files])
     columns = zip(matched[_ROW], matched[_FILE], matched[_RECORD], counting, strict=True)
     places = [Place(first + row, files[file].report, record, counts=counts) for row, file, record, counts in columns]
     return (*places, *problems)
@@ -178,16 +187,25 @@ def _of_day(key: KeyValues, rows: pl.DataFrame, day: date | None) -> pl.DataFram
     return rows if day is None else rows.filter(pl.col(key.spec.event_time or "").dt.date() == day)
 
 
-def _matched(key: KeyValues, curated: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
+def _matched(
+    key: KeyValues, curated: pl.DataFrame, records: pl.DataFrame, identity: MergedIdentity | None
+) -> pl.DataFrame:
     """The records with the row that each became, in the order of rows, files and records."""
+    if identity:
+        own = list(identity.columns)
+        return _joined(identity.add_columns(records), curated.select(own), own)
     spec = key.spec
     # Keys of ids follow from the ids.
     names = [column.name for column in spec.columns if not column.key_of]
     own = list(spec.key) if spec.repetitions is Repetitions.LATEST else names
     types = {name: spec.curated_schema[name] for name in own}
-    rows = curated.select(pl.col(name).cast(kind) for name, kind in types.items()).with_row_index(_ROW)
+    rows = curated.select(pl.col(name).cast(kind) for name, kind in types.items())
     derived = derive(spec, records).with_columns(pl.col(name).cast(kind) for name, kind in types.items())
-    return derived.join(rows, on=own, nulls_equal=True).sort(_ROW, _FILE, _RECORD)
+    return _joined(derived, rows, own)
+
+
+def _joined(records: pl.DataFrame, curated: pl.DataFrame, own: Sequence[str]) -> pl.DataFrame:
+    return records.join(curated.with_row_index(_ROW), on=own, nulls_equal=True).sort(_ROW, _FILE, _RECORD)
 
 
 def _counting(key: KeyValues, curated: pl.DataFrame, matched: pl.DataFrame, names: Sequence[str]) -> pl.Series:
@@ -196,10 +214,17 @@ def _counting(key: KeyValues, curated: pl.DataFrame, matched: pl.DataFrame, name
     `names` are those of the files below the table's folder.
     """
     if key.spec.changes:
-        named = curated[[SOURCE_FILE, SOURCE_LINE]][matched[_ROW]]
-        files = pl.Series(names, dtype=pl.String).gather(matched[_FILE])
-        return (files == named[SOURCE_FILE]) & (matched[SOURCE_LINE] == named[SOURCE_LINE])
+        return _are_named(curated, matched, names, SOURCE_LINE, SOURCE_LINE)
     is_latest = key.spec.repetitions is Repetitions.LATEST
     return matched.select(
         pl.col(_ROW).is_last_distinct() if is_latest else pl.col(_ROW).is_first_distinct()
     ).to_series()
+
+
+def _are_named(
+    curated: pl.DataFrame, matched: pl.DataFrame, names: Sequence[str], number: str, named_number: str
+) -> pl.Series:
+    """Whether each record is the one that its row names, by its file and a number."""
+    named = curated[[SOURCE_FILE, named_number]][matched[_ROW]]
+    files = pl.Series(names, dtype=pl.String).gather(matched[_FILE])
+    return (files == named[SOURCE_FILE]) & (matched[number] == named[named_number])

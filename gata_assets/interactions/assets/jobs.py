@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from gata_assets.curation.files.tenants import TenantSearch
 from gata_assets.curation.policy import CurationRules
 from gata_assets.interactions.datasets import curation_op
 from gata_assets.interactions.tables import INTERACTIONS, TABLES
@@ -57,14 +58,12 @@ def build_new_files_sensor(
     rules: CurationRules,
     *,
     window_days: int,
-    finds_tenants: bool = False,
-    not_found_by: Sequence[str] = (),
+    searches: Sequence[TenantSearch] = (),
     clock: Callable[[], datetime] | None = None,
 ) -> dg.SensorDefinition:
     """The sensor that requests the curation of files that landed, and of days that are missing or stale.
 
-    `window_days` is how many days back batches read. With `finds_tenants` it names those that have files,
-    of other tables than `not_found_by`, and no assets.
+    `window_days` is how many days back batches read. Of `searches` it names those that have files and no assets.
     """
     watched = WatchedTables(
         NEW_FILES_SENSOR,
@@ -75,7 +74,6 @@ def build_new_files_sensor(
         days,
         window_table=INTERACTIONS,
         window_days=window_days,
-        finds_tenants=finds_tenants,
-        not_found_by=not_found_by,
+        searches=searches,
     )
     return build_files_sensor(watched, clock=clock)

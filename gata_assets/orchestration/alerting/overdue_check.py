@@ -16,7 +16,7 @@ from gata_assets.batches import parse_batch_id
 from gata_assets.orchestration.dagster_private import target_of
 
 NEWEST_BATCH_IS_NOT_OVERDUE = "newest_batch_is_not_overdue"
-_AGE_HOURS = "age_hours"
+AGE_HOURS = "age_hours"
 
 
 def _now() -> datetime:
@@ -38,7 +38,7 @@ class NewestBatch:
         if self.batch_id and self.age_hours is not None:
             metadata["newest_batch"] = dg.MetadataValue.text(self.batch_id)
             # A number, which the UI plots over evaluations.
-            metadata[_AGE_HOURS] = dg.MetadataValue.float(round(self.age_hours, 2))
+            metadata[AGE_HOURS] = dg.MetadataValue.float(round(self.age_hours, 2))
         severity = dg.AssetCheckSeverity.ERROR
         return {"passed": not self.is_overdue, "severity": severity, "description": self.message, "metadata": metadata}
 
@@ -120,4 +120,4 @@ def build_overdue_check(rule: OverdueRule) -> dg.AssetChecksDefinition:
 
 
 def _age_hours(evaluation: dg.AssetCheckEvaluation) -> float:
-    return float(str(evaluation.metadata[_AGE_HOURS].value)) if _AGE_HOURS in evaluation.metadata else 0.0
+    return float(str(evaluation.metadata[AGE_HOURS].value)) if AGE_HOURS in evaluation.metadata else 0.0

@@ -34,7 +34,8 @@ class CuratedAssetRules:
     quality is good enough.
 
     `names` are those of assets, `curated_model` is the pandera model of curated rows where the spec's is that of staged
-    ones, and `checks` are descriptions of further checks of curated rows, by name.
+    ones, `checks` are descriptions of further checks of curated rows, by name, and `has_freshness` says whether a check
+    is about the newest file.
     """
 
     tenant: str
@@ -47,6 +48,7 @@ class CuratedAssetRules:
     names: AssetNames = CURATED
     curated_model: type[Any] | None = None
     checks: Mapping[str, str] = field(default_factory=dict)
+    has_freshness: bool = False
 
 
 class CurationConfig(dg.Config):
@@ -70,7 +72,7 @@ def build_curated_asset(
     """The asset of a tenant's curated table; `op` names its op if the table's name should not."""
     days = rules.days if spec.partition_by else None
     key, staged_key = rules.names.key(rules.tenant, spec.table), rules.names.staged_key(rules.tenant, spec.table)
-    descriptions = {**check_names.check_descriptions(spec), **rules.checks}
+    descriptions = {**check_names.check_descriptions(spec), **check_names.FRESHNESS_CHECK, **rules.checks}
     rejecting = {
         reference.table
         for reference in spec.references.values()
@@ -92,12 +94,13 @@ def build_curated_asset(
     )
     names = (check_names.validity_check(spec.table), check_names.NO_ROW_IS_LOST, *rules.checks)
     blocking = checks.specs(key, descriptions, *names)
+    of_files = [*check_names.ABOUT_RAW_FILES, *(check_names.FRESHNESS_CHECK if rules.has_freshness else ())]
     decorate = dg.multi_asset(
         name=op or f"{rules.tenant}_{rules.names.curated}_{spec.table}",
         specs=[*staged_specs, asset_spec],
         check_specs=[
             *blocking,
-            *checks.specs(staged_key or key, descriptions, *check_names.ABOUT_RAW_FILES, is_blocking=False),
+            *checks.specs(staged_key or key, descriptions, *of_files, is_blocking=False),
             *checks.specs(key, descriptions, check_names.QUALITY_IS_HIGH_ENOUGH, is_blocking=False),
         ],
         partitions_def=days,
@@ -119,6 +122,7 @@ def build_curated_asset(
             code_version=options.code_version,
             quality=rules.quality,
             names=rules.names,
+            has_freshness=rules.has_freshness,
         )
 
     if days is None:

@@ -70,7 +70,9 @@ class TablePipeline(WithoutBatches):
             numbers = {name: sum(output.numbers.get(name, 0) for output in partitions) for name in names}
             scores = [output.numbers[QUALITY_SCORE] for output in partitions if QUALITY_SCORE in output.numbers]
             numbers |= {QUALITY_SCORE: min(scores)} if scores else {}
-            numbers |= {"days": len(partitions)} if last.partition else {}
+            # Of a run over days also those without a row are recorded, since they were asked for.
+            days = sum(bool(output.numbers.get("row_count")) for output in partitions)
+            numbers |= {"days": days or len(partitions)} if last.partition else {}
             found.append(Written(asset, None, numbers, "", last.places))
         return found
 

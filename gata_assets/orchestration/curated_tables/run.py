@@ -22,6 +22,7 @@ from gata_assets.errors import ChecksFailedError
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_pages.raw_files import observe_raw_files
 from gata_assets.orchestration.curated_tables.due import CURATED, AssetNames, asset_key, due_days, is_table_due
+from gata_assets.orchestration.curated_tables.freshness import evaluate_freshness
 from gata_assets.orchestration.curated_tables.quality import RunQuality, quality_metadata
 from gata_assets.orchestration.dagster_private import kept_open
 from gata_assets.orchestration.failures import DAYS, Partitions
@@ -50,6 +51,7 @@ class CurationRun:
         code_version: str,
         quality: QualityRules,
         names: AssetNames = CURATED,
+        has_freshness: bool = False,
     ) -> None:
         self._context = context
         self._curator = curator
@@ -61,6 +63,7 @@ class CurationRun:
         self._staged_key = names.staged_key(self._tenant, table)
         self._events = Recorder(context, code_version=code_version, as_events=True)
         self._quality = RunQuality(curator, quality, context.log.warning)
+        self._fresh_within = quality.fresh_within if has_freshness else None
 
     def curate_table(self) -> Events:
         """Validate new files and write the table; raises dagster.Failure if it breaks a rule."""
@@ -112,6 +115,7 @@ class CurationRun:
             try:
                 of_files = set(map(date.fromisoformat, asked)) if self._staged_key else looked_at
                 yield from self._evaluate_days(files, of_files)
+                yield from self._evaluate_freshness()
                 yield observe_raw_files(self._tenant, self._table, self._curator.reports(self._table))
                 self._quality.push(self._table)
             except Exception as error:  # noqa: BLE001 (kept with the days' failures, which end the run)
@@ -131,8 +135,9 @@ class CurationRun:
         if outdated := self._curator.outdated(self._curator.reports(self._table)):
             self._context.log.warning(
                 f"{len(outdated):,} files of {self._tenant} count by other rules than those of now (of their table, "
-                "which a new release may have changed, or EARLIEST_INTERACTION, MAX_HOURS_AHEAD, UNKNOWN_ITEMS, "
-                f"INVALID_OPTIONAL_VALUES). To validate them again: gata quarantine --tenant {self._tenant} --replay"
+                "which a new release may have changed, or EARLIEST_INTERACTION, LAKE_EARLIEST_DATE, MAX_HOURS_AHEAD, "
+                "UNKNOWN_ITEMS, INVALID_OPTIONAL_VALUES). To validate them again: gata quarantine --tenant "
+                f"{self._tenant} --replay"
             )
         return files
 
@@ -208,6 +213,13 @@ class CurationRun:
         found = days.union(self._landing_day(file) for file in [*files, *of_days])
         existing = [day for day in sorted(found) if self._days and self._days.has_partition_key(str(day))]
         yield from self._evaluate_files(existing, landed)
+
+    def _evaluate_freshness(self) -> Events:
+        if self._fresh_within is not None:
+            key, reports = self._staged_key or self._key, self._curator.reports(self._table)
+            latest = self._context.instance.fetch_materializations(key, limit=1).records
+            target = latest[0] if latest else None
+            yield evaluate_freshness(key, reports, self._curator.now, self._fresh_within, target)
 
     def _evaluate_files(
         self, partitions: Collection[date | None], landed: Mapping[date | None, Sequence[Report]]

@@ -11,7 +11,7 @@ import dagster as dg
 
 from gata_assets.batches import Window
 from gata_assets.curation.backlog import Backlog, listing_digest
-from gata_assets.curation.files.tenants import find_tenants
+from gata_assets.curation.files.tenants import TenantSearch
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.requests import CurationRequest, ask_again, request_curation
 from gata_assets.errors import StoreError
@@ -36,8 +36,7 @@ class WatchedTables:
 
     `days` are the partitions of tables curated by day, `has_days` whether there are any. Batches read `window_days` of
     `window_table`, so a day of it without a curated table is requested even if no file has a row of it. With
-    `finds_tenants`, each tick looks for tenants that got their first file after the definitions were loaded: of
-    `found_by` where it names tables, and of others than `not_found_by`.
+    `searches`, each tick looks for tenants that got their first file after the definitions were loaded.
     """
 
     sensor: str
@@ -49,9 +48,7 @@ class WatchedTables:
     has_days: bool = True
     window_table: str | None = None
     window_days: int = 0
-    finds_tenants: bool = False
-    found_by: Sequence[str] = ()
-    not_found_by: Sequence[str] = ()
+    searches: Sequence[TenantSearch] = ()
     names: AssetNames = CURATED
 
 
@@ -80,7 +77,7 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
         waits: list[str] = []
         settled: dict[str, str] = json.loads(context.cursor or "{}")
         try:
-            new = _new_tenants(watched, object_store) if watched.finds_tenants else []
+            new = sorted({name for search in watched.searches for name in search.find(object_store)})
         except StoreError as error:
             new = []
             unread.append(f"tenants: {error}")
@@ -121,11 +118,6 @@ def build_files_sensor(watched: WatchedTables, *, clock: Callable[[], datetime] 
         )
 
     return new_files
-
-
-def _new_tenants(watched: WatchedTables, store: ObjectStoreResource) -> list[str]:
-    known, tables, others = watched.tenants, watched.found_by, watched.not_found_by
-    return find_tenants(store, besides=known, tables=tables, without_tables=others)
 
 
 def _requests(

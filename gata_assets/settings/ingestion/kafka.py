@@ -55,7 +55,7 @@ class KafkaSettings(SettingsGroup):
     more_topics: (
         Annotated[tuple[str, ...], BeforeValidator(comma_separated), AfterValidator(_topics_with_tables)] | None
     ) = Field(None, alias="KAFKA_TOPICS", examples=["orders-raw=orders"])
-    """Topics of your own tables, as topic=table with commas between them."""
+    """Topics of your own tables, and of `tickets` of lakes, as topic=table with commas between them."""
     features: _Topic = Field("features-processed", alias="KAFKA_TOPIC_FEATURES")
     """The topic that gets a message for each finished dataset of features."""
     training: _Topic = Field("training-data", alias="KAFKA_TOPIC_TRAINING")

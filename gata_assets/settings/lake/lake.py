@@ -33,8 +33,8 @@ class LakeSettings(SettingsGroup):
     tenants: Annotated[tuple[str, ...], BeforeValidator(comma_separated), AfterValidator(tenant_names)] | None = Field(
         None, alias="LAKE_TENANTS", examples=["acme,globex"]
     )
-    """The tenants whose tickets are brought into the lake, separated by commas, or none; if unset, those of TENANTS
-    that have raw files of tickets."""
+    """The tenants whose tickets are brought into the lake, separated by commas, or none; if unset, those of TENANTS, or
+    else of all, that have raw files of tickets."""
     earliest_date: date = Field(date(2005, 1, 1), alias="LAKE_EARLIEST_DATE")
     """The first day on which a ticket may have been created; rows before it are rejected."""
     people: People = Field(People.PSEUDONYMIZED, alias="LAKE_PEOPLE")

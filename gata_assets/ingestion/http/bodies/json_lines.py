@@ -5,15 +5,18 @@ The bytes of each object stay as they came, but for line breaks between its valu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
 
 from gata_assets.ingestion.http.problems import Problem, too_large
 from gata_assets.ingestion.segments.lines import line_of
+from gata_assets.tables.spec import TableSpec
 
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _ONE = msgspec.json.Decoder(msgspec.Raw)
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LINE_TYPES = ("ndjson", "jsonl", "json-lines", "jsonlines")
 TOO_DEEP = "The body is no JSON that is taken: it is nested too deeply."
 _BLANKS = b" \t\r\n"
@@ -53,6 +56,31 @@ def objects_of(body: bytes) -> list[bytes]:
         if text[:1] != b"{":
             raise Problem(422, "no-object", f"Record {number:,} is no JSON object: rows and events are objects.")
     return found
+
+
+def require_no_page(spec: TableSpec, objects: Iterable[bytes]) -> None:
+    """Raise Problem for a page of rows: an event is one row, and a page would end in quarantine whole."""
+    if spec.pages is None:
+        return
+    mark = msgspec.json.encode(spec.pages.rows)
+    for number, text in enumerate(objects, start=1):
+        if mark in text and _has_list(text, spec.pages.rows):
+            raise Problem(
+                422,
+                "page",
+                f"Event {number:,} is a page with the list {spec.pages.rows}, and an event is one row: send pages to "
+                f"/internal/data/{spec.table}, or each row as an event.",
+            )
+
+
+def _has_list(text: bytes, name: str) -> bool:
+    """Whether a field of an object is a list; an object that cannot be read is for quarantine."""
+    try:
+        # Not what reads pages of files, which is slow to load.
+        found = _FIELDS.decode(text).get(name)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return found is not None and bytes(found)[:1] == b"["
 
 
 def not_json(error: msgspec.DecodeError | UnicodeDecodeError) -> str:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gata_assets.ingestion.http.access import admit
-from gata_assets.ingestion.http.bodies.json_lines import objects_of
+from gata_assets.ingestion.http.bodies.json_lines import objects_of, require_no_page
 from gata_assets.ingestion.http.bodies.reading import held_body
 from gata_assets.ingestion.http.durable_events import DurableEvents
 from gata_assets.ingestion.http.idempotent import carry_out
@@ -34,16 +34,17 @@ class EventRoutes:
         tables = request.query_params.getlist("table")
         if len(tables) != 1:
             raise Problem(422, "parameter", "The parameter table is needed once: ?table=interactions.")
-        table = service.table(tables[0]).table
+        spec = service.table(tables[0])
         async with held_body(service, request, min(service.rules.max_body_bytes, MAX_PAYLOAD_BYTES)) as body:
             payloads = objects_of(body)
             if not payloads:
                 raise Problem(422, "no-object", "The array has no event.")
             if len(payloads) > service.rules.max_events:
                 raise too_large(f"{len(payloads):,} events", f"{service.rules.max_events:,} in a request")
+            require_no_page(spec, payloads)
             received_at = service.clock().astimezone(UTC)
             request_id = request.state.request_id
-            events = [NewEvent(tenant, table, payload, received_at, _SOURCE, request_id) for payload in payloads]
+            events = [NewEvent(tenant, spec.table, payload, received_at, _SOURCE, request_id) for payload in payloads]
             durable = DurableEvents(service, events)
             digest = sha256(body).hexdigest()
             return await carry_out(service, request, tenant, digest, durable.store, find_done=durable.find)
