@@ -71,15 +71,9 @@ def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedRead
     )
     created = (rows["created_at"].dt.epoch("us") / 1_000_000).to_list()
     replied = first_reply_at(comments, rows["requester_id"].to_list(), created)
-    subjects = rows.select(pl.coalesce("subject", "raw_subject")).to_series()
-    bodies = _joined_texts(rows)
-    subject, body = clean_subjects(subjects), clean_bodies(bodies)
     columns = {
         "status": rows["status"],
-        "subject": subject,
-        "body": body,
-        "text": _normalized(subjects, bodies),
-        "language": _language(subject, body, rules),
+        **_texts(rows, rules),
         "channel": reader.read_repeated(rows["via"], read_channel, None),
         "group": reader.read_repeated(rows["group"], read_name, None),
         "satisfaction": reader.read_repeated(rows["satisfaction"], read_score, None),
@@ -103,6 +97,29 @@ def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedRead
     labeled = with_labels(with_breaches(with_minutes(found), rules.targets))
     # How a ticket ended depends on all of its versions.
     return labeled.select(*(name for name in OFFLINE.curated_schema if name not in ENDING))
+
+
+def _texts(rows: pl.DataFrame, rules: OfflineRules) -> dict[str, pl.Series]:
+    """What is read from subject and first message. Versions of a ticket follow one another and hardly ever differ in
+    these: each run of the same texts is cleaned once, which takes a quarter of the time.
+    """
+    given = pl.DataFrame({"subject": _subjects(rows), "body": _joined_texts(rows)})
+    is_first = pl.int_range(pl.len()) == 0
+    is_other = given.select(is_first | pl.any_horizontal(pl.all().ne_missing(pl.all().shift(1)))).to_series()
+    found = given.filter(is_other)
+    subject, body = clean_subjects(found["subject"]), clean_bodies(found["body"])
+    texts = {
+        "subject": subject,
+        "body": body,
+        "text": _normalized(found["subject"], found["body"]),
+        "language": _language(subject, body, rules),
+    }
+    runs = is_other.cum_sum() - 1
+    return {name: values.gather(runs) for name, values in texts.items()}
+
+
+def _subjects(rows: pl.DataFrame) -> pl.Series:
+    return rows.select(pl.coalesce("subject", "raw_subject")).to_series()
 
 
 def _joined_texts(rows: pl.DataFrame) -> pl.Series:
