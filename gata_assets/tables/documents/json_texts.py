@@ -25,7 +25,8 @@ def only_shallow(texts: pl.Series) -> pl.Series:
     places = (texts.str.len_bytes() > MOST_LEVELS).arg_true()
     if places.is_empty():
         return texts
-    deep = [place for place, text in zip(places, texts.gather(places), strict=True) if _is_deep(text)]
+    found = zip(places.to_list(), texts.gather(places).to_list(), strict=True)
+    deep = [place for place, text in found if _is_deep(text)]
     # It would change the texts themselves.
     return texts.clone().scatter(deep, None) if deep else texts
 

@@ -159,7 +159,7 @@ class _Fields:
 
 def _as_keys(values: Iterable[Value]) -> list[str | None]:
     """Values as the keys of records; booleans are none."""
-    return [None if value is None or isinstance(value, bool) else str(value) for value in values]
+    return [None if value is None or value is True or value is False else str(value) for value in values]
 
 
 def _without_own(keys: list[str | None], own: Sequence[msgspec.Raw | None]) -> list[str | None]:

@@ -7,7 +7,7 @@ file is cut by brackets, and refused where it breaks off or is no JSON: what fol
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 
@@ -35,16 +35,17 @@ from gata_assets.tables.spec import TableSpec
 _ROWS_AT_ONCE = 50_000
 # Rows of kilobytes are validated in blocks of some hundreds: four times as many take a fifth less time.
 _BLOCKS_AT_ONCE = 4
+# Tables, with their mappings, whose readers are kept.
+_SPECS = 8
 
 
 def read_pages(
     stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_bytes: int, *, keeps_types: bool = False
 ) -> Iterator[PendingBlock]:
     """All rows of a file, block by block, numbered over all pages; raises RawFileError."""
-    assert spec.pages is not None  # noqa: S101 - read only where a table has them
     coming = pieces(stream, RawFormat.JSON_LINES, block_bytes, max_decoded_bytes, takes_arrays=True)
-    decode = RowDecoder(spec, (), keeps_types=keeps_types)
-    rows = _HeldRows(PageReader(spec, spec.pages), _BLOCKS_AT_ONCE * block_bytes)
+    decode = _row_decoder(spec, keeps_types=keeps_types)
+    rows = _HeldRows(_page_reader(spec), _BLOCKS_AT_ONCE * block_bytes)
     head, is_last = next(coming)
     _require_json(spec, head)
     again = chain([(head, is_last)], coming)
@@ -64,6 +65,18 @@ def read_pages(
         raise RawFileError("is empty but for blank lines.")
     if last := rows.take():
         yield partial(decode, last)
+
+
+# A page is read twice, and is often all of a file: to derive what reads it takes as long as a tenth of its rows.
+@lru_cache(_SPECS)
+def _row_decoder(spec: TableSpec, *, keeps_types: bool) -> RowDecoder:
+    return RowDecoder(spec, (), keeps_types=keeps_types)
+
+
+@lru_cache(_SPECS)
+def _page_reader(spec: TableSpec) -> PageReader:
+    assert spec.pages is not None  # noqa: S101 - read only where a table has them
+    return PageReader(spec, spec.pages)
 
 
 def _require_json(spec: TableSpec, head: bytes) -> None:
