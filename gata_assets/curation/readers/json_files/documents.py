@@ -92,16 +92,17 @@ def cut_documents(coming: Iterable[tuple[bytes, bool]], *, longest: int = LONGES
             if char or array:
                 raise CutError(line, is_end=True)
             return
-        buffer, place, counted = buffer[place:], 0, 0
-        if len(buffer) > longest:
-            raise _too_long(line, longest)
-        # Twice as much each time: it is copied.
-        more, wanted = [buffer], max(min(len(buffer), longest + 1 - len(buffer)), 1)
-        while wanted > 0 and not is_last:
+        # All pieces of a value are joined once.
+        more, size, goes_on = [buffer[place:]], len(buffer) - place, True
+        while goes_on and not is_last:
+            if size > longest:
+                raise _too_long(line, longest)
             content, is_last = next(pieces)
             more.append(content)
-            wanted -= len(content)
-        buffer = b"".join(more)
+            goes_on, ahead = _goes_on(content, size, scanned) if char else (False, scanned)
+            scanned = ahead if goes_on else scanned
+            size += len(content)
+        buffer, place, counted = b"".join(more), 0, 0
 
 
 def value_end(buffer: bytes, start: int, *, is_last: bool) -> int:
@@ -117,6 +118,18 @@ def _resume(buffer: bytes, start: int, scanned: _Scanned, *, is_last: bool) -> t
     if end == GOES_ON and is_last and buffer[start : start + 1] not in (b"{", b"[", b'"'):
         return len(buffer), _FROM_START
     return end, _Scanned(*found)
+
+
+def _goes_on(content: bytes, known: int, scanned: _Scanned) -> tuple[bool, _Scanned]:
+    """Whether a value goes on behind a piece, which follows its `known` bytes; and how far it was looked at then."""
+    if not content:
+        return True, scanned
+    # What follows a backslash was passed over.
+    passed, before = scanned.size - known, -1
+    end, size, depth, in_text = _value_end(
+        np.frombuffer(content, dtype=np.uint8), before, passed - before, scanned.depth, scanned.in_text
+    )
+    return end == GOES_ON, _Scanned(known + size + before, depth, in_text)
 
 
 def fields_of(text: bytes) -> dict[str, bytes | msgspec.Raw] | None:
