@@ -172,7 +172,8 @@ class Report:
         own = {key: value for key, value in own.items() if key not in left_out}
         version = _VERSION_WITHOUT_MAPPING if self.mapping is None else _VERSION
         content = {"report_version": version, **own, **counts}
-        return json.dumps(content, default=str, indent=1).encode()
+        # As manifests are encoded.
+        return msgspec.json.format(json.dumps(content, default=str).encode(), indent=1)
 
     @classmethod
     def decode(cls, content: bytes, place: str) -> Report:
