@@ -64,11 +64,13 @@ def _merge_days(
     """Merge days together: what is called once per day takes as long as hundreds of rows."""
     counts = [sum(map(len, tables)) for tables in partitions.values()]
     bronze = bronze_rows([table for tables in partitions.values() for table in tables])
-    places = pl.Series(PARTITION, np.repeat(np.arange(len(counts), dtype=np.uint32), counts))
-    versions = order_versions(bronze.with_columns(places))
-    found = offline_columns(versions, rules)
-    figures = _figures_of_days(found, versions[PARTITION], list(partitions))
-    is_kept = found.rows.select(is_current().over(versions[PARTITION])).to_series()
+    place_of_day = pl.Series(PARTITION, np.repeat(np.arange(len(counts), dtype=np.uint32), counts))
+    versions = order_versions(bronze.with_columns(place_of_day))
+    found, places = offline_columns(versions, rules), versions[PARTITION]
+    # Rows of kilobytes, which are there once more as files.
+    del bronze, versions
+    figures = _figures_of_days(found, places, list(partitions))
+    is_kept = found.rows.select(is_current().over(places)).to_series()
     # Of these, the files of each day are slices.
     tickets, current = _as_arrow(found.rows), _as_arrow(found.rows.filter(is_kept))
     # Current rows are among them, and rules are those of single rows.

@@ -114,10 +114,10 @@ def _resume(buffer: bytes, start: int, scanned: _Scanned, *, is_last: bool) -> t
     """As `value_end`, of a value whose first bytes were looked at before; also how far it was looked at now."""
     if not buffer:
         return GOES_ON, _FROM_START
-    end, *found = _value_end(np.frombuffer(buffer, dtype=np.uint8), start, *scanned)
+    end, size, depth, in_text = _value_end(np.frombuffer(buffer, dtype=np.uint8), start, *scanned)
     if end == GOES_ON and is_last and buffer[start : start + 1] not in (b"{", b"[", b'"'):
         return len(buffer), _FROM_START
-    return end, _Scanned(*found)
+    return end, _Scanned(size, depth, in_text)
 
 
 def _goes_on(content: bytes, known: int, scanned: _Scanned) -> tuple[bool, _Scanned]:

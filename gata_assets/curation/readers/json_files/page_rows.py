@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from threading import Lock
+from types import GenericAlias
 from typing import Any, NamedTuple
 
 import msgspec
@@ -139,7 +140,7 @@ class _Fields:
         kinds = [(field, kind, None) for field, (_, kind) in zip(self._names, fields, strict=True)]
         self._kind: Any = msgspec.defstruct("Fields", kinds, rename=self._names, gc=False)
         self._decode = msgspec.json.Decoder(self._kind).decode
-        self._decode_all = msgspec.json.Decoder(list[self._kind]).decode
+        self._decode_all = msgspec.json.Decoder(GenericAlias(list, (self._kind,))).decode
 
     def read(self, elements: Iterable[Text], listed: Text) -> dict[str, list[Any]]:
         """The fields of an array's elements, by name; those of one that cannot be read are None."""
