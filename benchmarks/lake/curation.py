@@ -1,8 +1,8 @@
 """Raw pages of tickets to offline days, against the way of json, pandas and two files of Parquet.
 
-Each path is a process of its own with the variables of the image; time is processor time of all its threads once modules
-are loaded and loops compiled, memory the process's high-water mark. A ticket is a version: a row of a page, with its
-share of the lists beside.
+Each path is a process of its own with the variables of the image; time is processor time of all its threads once its
+modules are loaded and loops compiled, memory the process's high-water mark. A ticket is a version: a row of a page,
+with its share of the lists beside.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _TRIED = (
     "What helped: texts and nested values are read once for each run of versions (a quarter of them), lists of a page "
     "are joined once and by column, days are merged, checked and converted together, and the rows of all files are "
     "divided among their days together, up to 32 MB in memory. What did not help: one thread for Polars (its threads "
-    "cost a fifth in calls of few rows, and nothing where other threads wait anyway), garbage collection frozen or "
-    "off, other thresholds of malloc, lz4 for Parquet (1 µs of 3), keeping a page that was looked at before it landed "
-    "(1 µs), and merging twice as many rows once more (1 µs, for 60 MB). What is left is spread: decoding JSON and "
-    "columns about 20 % of the time, finding pages and rows 15 %, Parquet three times 17 %, texts 7 %, nested values "
-    "9 %, and what a file and a day take however few rows they have."
+    "cost a fifth in calls of few rows, and nothing where other threads are busy), garbage collection frozen or off, "
+    "other thresholds of malloc, lz4 for Parquet (1 µs of 3), keeping a page that was looked at before it landed "
+    "(1 µs), and merging twice as many rows once more (1 µs). What is left is spread: decoding and validating rows is "
+    "about 30 % of the time, finding pages and rows 15 %, Parquet and dividing days 20 %, texts 7 %, other columns of "
+    "offline tickets 9 %; the rest is what a file and a day take however few rows they have."
 )
 # So that a ticket has 2 KB, and 2.8 with its share of the lists.
 _SENTENCES = 6
@@ -53,9 +53,7 @@ def run(*, quick: bool) -> Result:
     """Measure; `quick` with few tickets."""
     sizes, times = ((100, 200, 400), 1) if quick else ((1_500, 6_000, 50_000), 3)
     with TemporaryDirectory(prefix="gata-lake-") as place:
-        few, many, most, warm = (
-            _Pages.write(Path(place, f"{size}-{number}"), size) for number, size in enumerate((*sizes, 90))
-        )
+        few, many, most, warm = (_Pages.write(Path(place, str(size)), size) for size in (*sizes, 90))
         found: dict[str, list[_Figures]] = {name: [] for name in _CONTENDERS}
         for _ in range(times):
             for name in _CONTENDERS:
