@@ -16,9 +16,9 @@ from gata_assets.curation.staged_partitions import SpanWriter, decode_spans
 class DividedRows(SpanWriter):
     """Rows of one schema, by number in the order in which they were added. Once all are, the context ends."""
 
-    def __init__(self, path: Path) -> None:
-        """`path` takes what is not in memory."""
-        super().__init__(path)
+    def __init__(self, path: Path, *, rows_held: int = 62_500) -> None:
+        """`path` takes what is not in memory; for `rows_held` see `SpanWriter`."""
+        super().__init__(path, rows_held=rows_held)
         self._path = path
         self._counts = Counter[int]()
 

@@ -368,3 +368,27 @@ def test_the_instant_of_bronze_keeps_its_microseconds() -> None:
     rows = bronze([ticket()]).with_columns(generated_timestamp=pl.lit(at).cast(pl.Datetime("us", "UTC")))
     table = offline_merge(RULES)({DAY: [rows.to_arrow()]})[DAY].files[TICKETS_FILE]
     assert table["version_at"].to_pylist() == [at] and table["version_at"].type == pa.timestamp("us", "UTC")
+
+
+def test_only_what_repeats_is_read_once_and_each_unreadable_value_counts() -> None:
+    tickets = [
+        ticket(id=number, subject=None, description=text, tags=tags)
+        for number, text, tags in (
+            (1, None, {}),
+            (2, None, {}),
+            (3, "Hi", ["a"]),
+            (4, "Hi", ["a"]),
+            (5, None, {}),
+            (6, "<b>Hi</b>", None),
+        )
+    ]
+    found = merged(tickets)
+    assert [(row["body"], row["tags"]) for row in rows_of(found)] == [
+        (None, []),
+        (None, []),
+        ("Hi", ["a"]),
+        ("Hi", ["a"]),
+        (None, []),
+        ("Hi", []),
+    ]
+    assert found.details["unreadable_values"] == 3
