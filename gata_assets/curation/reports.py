@@ -172,8 +172,7 @@ class Report:
         own = {key: value for key, value in own.items() if key not in left_out}
         version = _VERSION_WITHOUT_MAPPING if self.mapping is None else _VERSION
         content = {"report_version": version, **own, **counts}
-        # As manifests are encoded.
-        return msgspec.json.format(json.dumps(content, default=str).encode(), indent=1)
+        return json.dumps(content, default=str, indent=1).encode()
 
     @classmethod
     def decode(cls, content: bytes, place: str) -> Report:
