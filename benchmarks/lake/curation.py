@@ -32,13 +32,14 @@ _MOST_GROWTH = 1.25
 # What the next who wants it faster need not try again.
 _TRIED = (
     "What helped: texts and nested values are read once for each run of versions (a quarter of them), lists of a page "
-    "are joined once and by column, days are merged, checked and converted together, and the rows of all files are "
-    "divided among their days together, up to 32 MB in memory. What did not help: one thread for Polars (its threads "
-    "cost a fifth in calls of few rows, and nothing where other threads are busy), garbage collection frozen or off, "
-    "other thresholds of malloc, lz4 for Parquet (1 µs of 3), keeping a page that was looked at before it landed "
-    "(1 µs), and merging twice as many rows once more (1 µs). What is left is spread: decoding and validating rows is "
-    "about 30 % of the time, finding pages and rows 15 %, Parquet and dividing days 20 %, texts 7 %, other columns of "
-    "offline tickets 9 %; the rest is what a file and a day take however few rows they have."
+    "are joined once and by column, days are merged, checked and converted together, the rows of all files are "
+    "divided among their days together, up to 32 MB in memory, and one thread is enough: for Polars, whose calls are "
+    "of few rows, and for documents, which the interpreter decodes (together a sixth). What did not help: garbage "
+    "collection frozen or off, other thresholds of malloc, lz4 for Parquet (1 µs of 3), keeping a page that was "
+    "looked at before it landed (1 µs), and merging twice as many rows once more (1 µs). What is left is spread: "
+    "decoding and validating rows is about 30 % of the time, finding pages and rows 15 %, Parquet and dividing days "
+    "20 %, texts 7 %, other columns of offline tickets 9 %; the rest is what a file and a day take however few rows "
+    "they have."
 )
 # So that a ticket has 2 KB, and 2.8 with its share of the lists.
 _SENTENCES = 6

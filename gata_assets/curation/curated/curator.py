@@ -100,7 +100,7 @@ class TableCurator(StalePartitionFinder):
                 return self._prepare(spec, {day: parts.get(day, []) for day in days}, reader)
 
             # The next days are merged while these are written: writing waits for the disk.
-            ready = map_in_order(prepare, _in_batches(wanted, parts, self.rows_at_once), 1)
+            ready = map(prepare, _in_batches(wanted, parts, self.rows_at_once))
             yield from map_in_order(partial(self._write, spec, before), chain.from_iterable(ready), CALLS_AT_ONCE)
 
     def refresh(self, table: str) -> CuratedPartition | None:
