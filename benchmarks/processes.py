@@ -26,6 +26,7 @@ IMAGE_VARIABLES = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "1",
     "_RJEM_MALLOC_CONF": "dirty_decay_ms:500,muzzy_decay_ms:0",
+    "POLARS_MAX_THREADS": "1",
 }
 _GATA = str(Path(sys.executable).with_name("gata"))
 

@@ -30,7 +30,7 @@ class LakeCurator(TableCurator):
     """Validates the raw tickets of one tenant and curates its days of offline tickets."""
 
     # A row has kilobytes, and is there as bronze, as columns and as two files.
-    rows_at_once = 2_048
+    rows_at_once = 4_096
 
     def __init__(
         self, store: ObjectStore, tenant: str, rules: CurationRules, now: datetime, offline: OfflineRules

@@ -114,10 +114,9 @@ class TableCurator(StalePartitionFinder):
                 return self._prepare(spec, {day: parts.get(day, []) for day in days}, reader)
 
             # The next days are merged while these are written: writing waits for the disk.
-            ready = map_in_order(prepare, _in_batches(wanted, parts, self.rows_at_once), 1)
-            yield from map_in_order(
-                partial(self._write, spec, before, erased_by), chain.from_iterable(ready), CALLS_AT_ONCE
-            )
+            ready = map(prepare, _in_batches(wanted, parts, self.rows_at_once))
+            written = partial(self._write, spec, before, erased_by)
+            yield from map_in_order(written, chain.from_iterable(ready), CALLS_AT_ONCE)
 
     def refresh(self, table: str) -> CuratedPartition | None:
         """Write an unpartitioned table if it is due."""

@@ -80,7 +80,8 @@ def read_validated(
         blocks = read_blocks(
             stream, file_format.format, header or spec, max_decoded_bytes=max_decoded_bytes, keeps_types=True
         )
-        yield from map_in_order(validate, blocks, _THREADS)
+        # Documents are decoded by the interpreter, for which a second thread would only wait.
+        yield from map(validate, blocks) if spec.pages else map_in_order(validate, blocks, _THREADS)
 
 
 def _opened(source: RawSource) -> AbstractContextManager[BinaryIO]:

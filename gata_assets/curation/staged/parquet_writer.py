@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -72,20 +72,23 @@ class StagedParquetWriter:
     def _flush(self) -> None:
         if not self._held:
             return
-        rows = cast("pl.DataFrame", pl.from_arrow(pa.concat_tables(self._held)))
-        rows = rows.sort(self._event_time, "source_record")
-        days, counts = np.unique(rows[self._event_time].to_physical().to_numpy() // MICROS_OF_A_DAY, return_counts=True)
+        table = pa.concat_tables(self._held).combine_chunks()
+        frame = pl.DataFrame(pl.from_arrow(table))
+        order = frame.select(pl.arg_sort_by(self._event_time, "source_record")).to_series()
+        if not order.is_sorted():
+            # By Arrow: Polars would copy the rows once more, to give them back.
+            table = table.take(order.to_arrow())
+        days, counts = np.unique(frame[self._event_time].to_physical() // MICROS_OF_A_DAY, return_counts=True)
         self._days.update(dict(zip(days.tolist(), counts.tolist(), strict=True)))
-        table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._writer is None:
-            texts = [column.name for column in rows if column.dtype == pl.String()]
+            texts = [column.name for column in frame if column.dtype == pl.String()]
             self._writer = pq.ParquetWriter(
                 self._path,
                 table.schema,
                 compression="zstd",
                 write_statistics=[self._event_time],
-                use_dictionary=[name for name in texts if rows[name].n_unique() * _REPEATED <= len(rows)],
+                use_dictionary=[name for name in texts if frame[name].n_unique() * _REPEATED <= len(frame)],
             )
         groups = -(-self._bytes_held // self._bytes_of_a_group)
-        self._writer.write_table(table, row_group_size=max(1, -(-len(rows) // groups)))
+        self._writer.write_table(table, row_group_size=max(1, -(-len(table) // groups)))
         self._held, self._bytes_held = [], 0

@@ -17,7 +17,10 @@ from gata_assets.lake.offline.nested import (
     METRICS,
     NO_METRICS,
     TEXT_LISTS,
+    Comment,
     NestedReader,
+    NestedValues,
+    Runs,
     as_column,
     in_utc,
     read_channel,
@@ -62,33 +65,26 @@ def offline_columns(rows: pl.DataFrame, rules: OfflineRules) -> OfflineRows:
 
 def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedReader) -> pl.DataFrame:
     comments = reader.read(rows["comments"], read_comments, None)
-    metrics = [found or NO_METRICS for found in reader.read(rows["metric_set"], read_metrics, None)]
+    metrics = reader.read(rows["metric_set"], read_metrics, None)
+    values_of_metrics = zip(*(found or NO_METRICS for found in metrics.distinct), strict=True)
     of_metrics = pl.DataFrame(
         {
-            "metric_solved_at" if name == "solved_at" else name: as_column(values, kind)
-            for (name, kind), values in zip(METRICS.items(), zip(*metrics, strict=True), strict=True)
+            "metric_solved_at" if name == "solved_at" else name: as_column(values, kind).gather(metrics.places)
+            for (name, kind), values in zip(METRICS.items(), values_of_metrics, strict=True)
         }
     )
-    created = (rows["created_at"].dt.epoch("us") / 1_000_000).to_list()
-    replied = first_reply_at(comments, rows["requester_id"].to_list(), created)
-    subjects = rows.select(pl.coalesce("subject", "raw_subject")).to_series()
-    bodies = _joined_texts(rows)
-    subject, body = clean_subjects(subjects), clean_bodies(bodies)
     columns = {
         "status": rows["status"],
-        "subject": subject,
-        "body": body,
-        "text": _normalized(subjects, bodies),
-        "language": _language(subject, body, rules),
-        "channel": reader.read_repeated(rows["via"], read_channel, None),
-        "group": reader.read_repeated(rows["group"], read_name, None),
-        "satisfaction": reader.read_repeated(rows["satisfaction"], read_score, None),
-        "tags": reader.read_repeated(rows["tags"], read_texts, _NO_TEXTS, TEXT_LISTS),
-        "followup_ids": reader.read_repeated(rows["followup_ids"], read_texts, _NO_TEXTS, TEXT_LISTS),
-        "custom_fields": as_column(reader.read(rows["custom_fields"], read_custom_fields, None)),
-        "comments": as_column([None if found is None else len(found) for found in comments], pa.int32()),
+        **_texts(rows, rules),
+        "channel": reader.read_texts(rows["via"], read_channel, None),
+        "group": reader.read_texts(rows["group"], read_name, None),
+        "satisfaction": reader.read_texts(rows["satisfaction"], read_score, None),
+        "tags": reader.read_texts(rows["tags"], read_texts, _NO_TEXTS, TEXT_LISTS),
+        "followup_ids": reader.read_texts(rows["followup_ids"], read_texts, _NO_TEXTS, TEXT_LISTS),
+        "custom_fields": reader.read(rows["custom_fields"], read_custom_fields, None).column(),
+        "comments": _counts(comments),
         "more": other_fields(rows, rules, reader),
-        REPLIED_AT: as_column([at and in_utc(at) for at in replied], INSTANTS),
+        REPLIED_AT: _replied(rows, comments),
         KNOWS_REPLIES: rows["comments"].is_not_null() | rows["metric_set"].is_not_null(),
         **people_columns(rows, rules),
     }
@@ -103,6 +99,37 @@ def _offline_columns(rows: pl.DataFrame, rules: OfflineRules, reader: NestedRead
     labeled = with_labels(with_breaches(with_minutes(found), rules.targets))
     # How a ticket ended depends on all of its versions.
     return labeled.select(*(name for name in OFFLINE.curated_schema if name not in ENDING))
+
+
+def _counts(comments: NestedValues[list[Comment] | None]) -> pl.Series:
+    counts = [None if found is None else len(found) for found in comments.distinct]
+    return as_column(counts, pa.int32()).gather(comments.places)
+
+
+def _replied(rows: pl.DataFrame, comments: NestedValues[list[Comment] | None]) -> pl.Series:
+    """When each ticket was first replied to."""
+    asked, places = Runs.of(rows.select("requester_id", "created_at", comments=comments.places))
+    created = (asked["created_at"].dt.epoch("us") / 1_000_000).to_list()
+    of_asked = [comments.distinct[place] for place in asked["comments"].to_list()]
+    replied = first_reply_at(of_asked, asked["requester_id"].to_list(), created)
+    return as_column([at and in_utc(at) for at in replied], INSTANTS).gather(places)
+
+
+def _texts(rows: pl.DataFrame, rules: OfflineRules) -> dict[str, pl.Series]:
+    """What is read from subject and first message."""
+    found, places = Runs.of(pl.DataFrame({"subject": _subjects(rows), "body": _joined_texts(rows)}))
+    subject, body = clean_subjects(found["subject"]), clean_bodies(found["body"])
+    texts = {
+        "subject": subject,
+        "body": body,
+        "text": _normalized(found["subject"], found["body"]),
+        "language": _language(subject, body, rules),
+    }
+    return {name: values.gather(places) for name, values in texts.items()}
+
+
+def _subjects(rows: pl.DataFrame) -> pl.Series:
+    return rows.select(pl.coalesce("subject", "raw_subject")).to_series()
 
 
 def _joined_texts(rows: pl.DataFrame) -> pl.Series:

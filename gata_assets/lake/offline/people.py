@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from gata_assets.lake.offline.nested import PEOPLE_FIELDS, NestedReader, as_column, without_people
+from gata_assets.lake.offline.nested import PEOPLE_FIELDS, NestedReader, without_people
 from gata_assets.lake.offline.rules import OfflineRules, People
 
 _KINDS = {"requester": "person", "assignee": "person", "submitter": "person", "organization_id": "organization"}
@@ -35,4 +35,4 @@ def other_fields(rows: pl.DataFrame, rules: OfflineRules, reader: NestedReader) 
     if not len(named):
         return more
     kept = reader.read(more.gather(named), without_people, None, named)
-    return more.clone().scatter(named, as_column(kept))
+    return more.clone().scatter(named, kept.column())

@@ -70,3 +70,14 @@ def is_newest() -> pl.Expr:
 def is_current() -> pl.Expr:
     """Whether a row is the newest version of a ticket that was not deleted."""
     return is_newest() & (pl.col("status") != DELETED).fill_null(value=True)
+
+
+def repeated_versions() -> pl.Expr:
+    """How many versions are there more than once."""
+    return pl.len() - pl.struct("id", "version_at").n_unique()
+
+
+def unordered_versions() -> pl.Expr:
+    """How many versions are less than the one before."""
+    id_before, at_before = pl.col("id").shift(1), pl.col("version_at").shift(1)
+    return ((pl.col("id") < id_before) | ((pl.col("id") == id_before) & (pl.col("version_at") < at_before))).sum()

@@ -58,8 +58,15 @@ def convert(texts: pl.Series, column: ColumnSpec) -> pl.Series:
 
 def _instants(texts: pl.Series, formats: tuple[str, ...]) -> pl.Series:
     """Instants in UTC by the first format that fits."""
-    found = [_read_instants(texts, form) for form in formats]
-    return found[0] if len(found) == 1 else pl.select(pl.coalesce(found)).to_series()
+    found = pl.Series(texts.name, [None], dtype=pl.Datetime("us", "UTC")).new_from_index(0, len(texts))
+    for form in formats:
+        # Mostly the first fits all, and some columns are empty.
+        places = (texts.is_not_null() & found.is_null()).arg_true()
+        if len(places) == len(texts):
+            found = _read_instants(texts, form)
+        elif len(places):
+            found = found.scatter(places, _read_instants(texts.gather(places), form))
+    return found
 
 
 def _read_instants(texts: pl.Series, form: str) -> pl.Series:

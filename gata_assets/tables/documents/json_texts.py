@@ -22,10 +22,10 @@ def only_json(texts: pl.Series) -> pl.Series:
 
 def only_shallow(texts: pl.Series) -> pl.Series:
     """The JSON texts with at most MOST_LEVELS nested levels, and null for others."""
-    places = (texts.str.len_bytes() > MOST_LEVELS).arg_true()
-    if places.is_empty():
-        return texts
-    deep = [place for place, text in zip(places, texts.gather(places), strict=True) if _is_deep(text)]
+    # Hardly any has so many brackets, which takes a tenth of the time to count.
+    places = (texts.str.count_matches(r"[\[{]") > MOST_LEVELS).arg_true()
+    found = zip(places.to_list(), texts.gather(places).to_list(), strict=True)
+    deep = [place for place, text in found if _is_deep(text)]
     # It would change the texts themselves.
     return texts.clone().scatter(deep, None) if deep else texts
 
@@ -39,8 +39,6 @@ def _is_json(text: str) -> bool:
 
 
 def _is_deep(text: str) -> bool:
-    if text.count("[") + text.count("{") <= MOST_LEVELS:
-        return False
     level = 0
     for bracket in _BRACKETS.findall(_TEXT.sub("", text)):
         level += 1 if bracket in "[{" else -1

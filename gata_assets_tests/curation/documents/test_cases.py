@@ -15,19 +15,24 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
 from gata_assets.curation.reports import Report, StagedPart
 from gata_assets.curation.staged.day_parts import DayPartReader, read_day, reading_days
+from gata_assets.curation.staged.divided_rows import DividedRows
 from gata_assets.curation.staged.parquet_writer import StagedParquetWriter
 from gata_assets.curation.tracing.key_values import key_values
 from gata_assets.curation.tracing.places import trace_rows
@@ -228,6 +233,50 @@ def test_each_day_of_a_file_is_read_whatever_is_read_at_once(most_rows: int, cop
     # A file is copied once for all days that are read at once, and what was read is not on disk any more.
     assert store.copies[parts[0].key] == copies
     assert list(folder.iterdir()) == []
+
+
+def stage(store: LocalStore, directory: Path, name: str, rows: pl.DataFrame) -> tuple[StagedPart, ...]:
+    """The parts of a staged file of rows."""
+    key = f"acme/staged/cases/{name}.parquet"
+    with StagedParquetWriter(directory / name, "opened_at", bytes_of_a_group=300) as writer:
+        writer.add(rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
+        parts = writer.parts(key)
+    store.write_file(key, directory / name)
+    return parts
+
+
+def test_days_of_several_files_are_read_by_file_whatever_columns_these_have(tmp_path: Path) -> None:
+    rows, store, _ = many_days(tmp_path)
+    thirds = [rows.drop("day").filter(pl.col("case_id") // 700 == number) for number in range(3)]
+    thirds[1] = thirds[1].with_columns(subject=pl.lit("x"))
+    parts = [part for number, third in enumerate(thirds) for part in stage(store, tmp_path, str(number), third)]
+    assert len(parts) == 3 * 90
+    store.write(parts[-1].key, b"damaged")
+    with reading_days(store, "opened_at", parts) as reader:
+        for part in reversed(parts):
+            if part.key == parts[-1].key:
+                with pytest.raises(DamagedTableError):
+                    reader.read(part)
+                continue
+            third = thirds[int(Path(part.key).stem)]
+            expected = third.filter(pl.col("opened_at").dt.date() == part.day).sort("source_record")
+            found = pl.DataFrame(pl.from_arrow(reader.read(part)))
+            assert found.sort("source_record").equals(expected)
+
+
+@settings(max_examples=30)
+@given(some.lists(some.lists(some.integers(0, 4), max_size=9), max_size=9), some.integers(1, 50))
+def test_divided_rows_are_those_of_each_number_in_order(blocks: list[list[int]], rows_held: int) -> None:
+    expected: dict[int, list[int]] = {}
+    with TemporaryDirectory() as folder, DividedRows(Path(folder, "rows"), rows_held=rows_held) as divided:
+        for place, block in enumerate(blocks):
+            numbers = np.array(sorted(block), dtype=np.int64)
+            values = [place * 10 + number for number in range(len(numbers))]
+            found = list(divided.add(pa.table({"value": pa.array(values, pa.int64())}), numbers))
+            assert found == [(of, len(expected.get(of, [])), block.count(of)) for of in sorted(set(block))]
+            for number, value in zip(numbers.tolist(), values, strict=True):
+                expected.setdefault(number, []).append(value)
+        assert {number: divided.rows_of(number)["value"].to_pylist() for number in expected} == expected
 
 
 def test_one_day_of_a_file_is_read_by_itself_from_a_few_row_groups(tmp_path: Path) -> None:

@@ -245,6 +245,16 @@ def test_a_long_row_is_read_and_the_text_of_a_long_fault_is_cut() -> None:
     assert len(result.texts[2]) < LONGEST_LINE + 50
 
 
+@pytest.mark.parametrize("size", [*range(1, 12), 1_000])
+def test_documents_are_the_same_however_they_come(size: int) -> None:
+    values = [{"a": 'x"]}\\', "b": ["\\\\", {}]}, [1, 'é\\"', {"c": None}, []], "text, alone", 12.5, {"d": [[]]}, True]
+    text = " \n".join(json.dumps(value) for value in values).encode()
+    pieces = [(text[start : start + size], False) for start in range(0, len(text), size)]
+    found = list(cut_documents([*pieces, (b"", True)]))
+    assert [json.loads(one.text) for one in found] == [values[0], *values[1], *values[2:]]
+    assert [one.line for one in found] == [1, 2, 2, 2, 2, 3, 4, 5, 6]
+
+
 def test_an_array_may_be_larger_than_a_document_and_a_page_may_not() -> None:
     rows = [case(number, subject="x" * 100) for number in range(1, 1_000)]
 

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gata_assets.lake.days import CLOSED, CURRENT_FILE, RECENT
-from gata_assets.lake.offline.merge import check_versions, offline_merge
+from gata_assets.lake.offline.merge import offline_merge
 from gata_assets.lake.offline.rules import OfflineRules, People, SlaTargets
 from gata_assets.lake.offline.schema import OFFLINE
+from gata_assets.lake.offline.versions import repeated_versions, unordered_versions
 from gata_assets.sandbox.lake.pages import export_pages
 from gata_assets.sandbox.lake.stories import LakeParameters, all_versions, versions_of
 from gata_assets.tables.masking.tokens import Tokens
@@ -346,9 +347,9 @@ def test_ids_are_texts_whether_they_came_as_numbers_or_texts() -> None:
     assert number == text and number["group_id"] == "5"
 
 
-def test_versions_out_of_order_and_twice_are_outcomes() -> None:
+def test_versions_out_of_order_and_twice_are_counted() -> None:
     rows = pl.DataFrame({"id": [1, 1, 3, 2], "version_at": [T0, T0, T0, T0]})
-    assert [outcome.failed for outcome in check_versions(rows)] == [1, 1]
+    assert rows.select(repeated=repeated_versions(), unordered=unordered_versions()).row(0) == (1, 1)
 
 
 def test_a_row_of_another_day_breaks_the_check() -> None:
@@ -367,3 +368,27 @@ def test_the_instant_of_bronze_keeps_its_microseconds() -> None:
     rows = bronze([ticket()]).with_columns(generated_timestamp=pl.lit(at).cast(pl.Datetime("us", "UTC")))
     table = offline_merge(RULES)({DAY: [rows.to_arrow()]})[DAY].files[TICKETS_FILE]
     assert table["version_at"].to_pylist() == [at] and table["version_at"].type == pa.timestamp("us", "UTC")
+
+
+def test_only_what_repeats_is_read_once_and_each_unreadable_value_counts() -> None:
+    tickets = [
+        ticket(id=number, subject=None, description=text, tags=tags)
+        for number, text, tags in (
+            (1, None, {}),
+            (2, None, {}),
+            (3, "Hi", ["a"]),
+            (4, "Hi", ["a"]),
+            (5, None, {}),
+            (6, "<b>Hi</b>", None),
+        )
+    ]
+    found = merged(tickets)
+    assert [(row["body"], row["tags"]) for row in rows_of(found)] == [
+        (None, []),
+        (None, []),
+        ("Hi", ["a"]),
+        ("Hi", ["a"]),
+        (None, []),
+        ("Hi", []),
+    ]
+    assert found.details["unreadable_values"] == 3

@@ -34,6 +34,17 @@ class Document(NamedTuple):
     line: int
 
 
+class _Scanned(NamedTuple):
+    """How many bytes of a value were looked at, and whether its end was then within brackets or a text."""
+
+    size: int
+    depth: int
+    in_text: bool
+
+
+_FROM_START = _Scanned(0, 0, in_text=False)
+
+
 class CutError(Exception):
     """The text is no JSON, at a line; `is_end` if it breaks off there."""
 
@@ -52,7 +63,7 @@ def cut_documents(coming: Iterable[tuple[bytes, bool]], *, longest: int = LONGES
     buffer = without_mark(buffer)
     place, line, counted = 0, 1, 0
     # Of an array: whether a value, a comma or its end may follow.
-    array = ""
+    array, scanned = "", _FROM_START
     while True:
         found = _NOT_BLANK.search(buffer, place)
         place = found.start() if found else len(buffer)
@@ -67,7 +78,7 @@ def cut_documents(coming: Iterable[tuple[bytes, bool]], *, longest: int = LONGES
         elif char and array == "value":
             raise CutError(line, is_end=False)
         elif char:
-            end = value_end(buffer, place, is_last=is_last)
+            end, scanned = _resume(buffer, place, scanned, is_last=is_last)
             if end in (place, BROKEN_TEXT):
                 raise CutError(line, is_end=False)
             is_value = end > place
@@ -75,30 +86,50 @@ def cut_documents(coming: Iterable[tuple[bytes, bool]], *, longest: int = LONGES
             if is_value:
                 array = array and "value"
                 yield Document(buffer[place:end], line)
-            place = end
+            place, scanned = end, _FROM_START
             continue
         if is_last:
             if char or array:
                 raise CutError(line, is_end=True)
             return
-        buffer, place, counted = buffer[place:], 0, 0
-        if len(buffer) > longest:
-            raise _too_long(line, longest)
-        # Twice as much each time: a long value is looked at again from its start.
-        more, wanted = [buffer], max(min(len(buffer), longest + 1 - len(buffer)), 1)
-        while wanted > 0 and not is_last:
+        # All pieces of a value are joined once.
+        more, size, goes_on = [buffer[place:]], len(buffer) - place, True
+        while goes_on and not is_last:
+            if size > longest:
+                raise _too_long(line, longest)
             content, is_last = next(pieces)
             more.append(content)
-            wanted -= len(content)
-        buffer = b"".join(more)
+            goes_on, ahead = _goes_on(content, size, scanned) if char else (False, scanned)
+            scanned = ahead if goes_on else scanned
+            size += len(content)
+        buffer, place, counted = b"".join(more), 0, 0
 
 
 def value_end(buffer: bytes, start: int, *, is_last: bool) -> int:
     """Where the value that begins at a place ends; the place itself if none does, or GOES_ON or BROKEN_TEXT."""
+    return _resume(buffer, start, _FROM_START, is_last=is_last)[0]
+
+
+def _resume(buffer: bytes, start: int, scanned: _Scanned, *, is_last: bool) -> tuple[int, _Scanned]:
+    """As `value_end`, of a value whose first bytes were looked at before; also how far it was looked at now."""
     if not buffer:
-        return GOES_ON
-    end = int(_value_end(np.frombuffer(buffer, dtype=np.uint8), start))
-    return len(buffer) if end == GOES_ON and is_last and buffer[start : start + 1] not in (b"{", b"[", b'"') else end
+        return GOES_ON, _FROM_START
+    end, size, depth, in_text = _value_end(np.frombuffer(buffer, dtype=np.uint8), start, *scanned)
+    if end == GOES_ON and is_last and buffer[start : start + 1] not in (b"{", b"[", b'"'):
+        return len(buffer), _FROM_START
+    return end, _Scanned(size, depth, in_text)
+
+
+def _goes_on(content: bytes, known: int, scanned: _Scanned) -> tuple[bool, _Scanned]:
+    """Whether a value goes on behind a piece, which follows its `known` bytes; and how far it was looked at then."""
+    if not content:
+        return True, scanned
+    # What follows a backslash was passed over.
+    passed, before = scanned.size - known, -1
+    end, size, depth, in_text = _value_end(
+        np.frombuffer(content, dtype=np.uint8), before, passed - before, scanned.depth, scanned.in_text
+    )
+    return end == GOES_ON, _Scanned(known + size + before, depth, in_text)
 
 
 def fields_of(text: bytes) -> dict[str, bytes | msgspec.Raw] | None:
@@ -132,7 +163,7 @@ def _spans(text: bytes) -> list[tuple[int, int]] | None:
     """The spans of the values inside of an array or object, names of fields too; None if one does not end."""
     data, found, place = np.frombuffer(text, dtype=np.uint8), [], 1
     while at := _INSIDE.search(text, place):
-        place = int(_value_end(data, at.start()))
+        place = _value_end(data, at.start(), *_FROM_START)[0]
         if place <= at.start():
             return None
         found.append((at.start(), place))
@@ -162,10 +193,8 @@ def _too_long(line: int, longest: int) -> RawFileError:
 
 
 @compiled
-def _value_end(data: NDArray[np.uint8], start: int) -> int:
-    depth = 0
-    in_text = False
-    place = start
+def _value_end(data: NDArray[np.uint8], start: int, size: int, depth: int, in_text: bool) -> tuple[int, int, int, bool]:
+    place = start + size
     while place < len(data):
         byte = data[place]
         if in_text:
@@ -174,24 +203,24 @@ def _value_end(data: NDArray[np.uint8], start: int) -> int:
             elif byte == 34:
                 in_text = False
                 if depth == 0:
-                    return place + 1
+                    return place + 1, 0, 0, False
             elif byte == 10:
-                return -2
+                return -2, 0, 0, False
         elif byte == 34:
             if depth == 0 and place > start:
-                return place
+                return place, 0, 0, False
             in_text = True
         elif byte == 123 or byte == 91:
             if depth == 0 and place > start:
-                return place
+                return place, 0, 0, False
             depth += 1
         elif byte == 125 or byte == 93:
             if depth == 0:
-                return place
+                return place, 0, 0, False
             depth -= 1
             if depth == 0:
-                return place + 1
+                return place + 1, 0, 0, False
         elif depth == 0 and (byte == 44 or byte == 58 or byte == 32 or byte == 9 or byte == 10 or byte == 13):
-            return place
+            return place, 0, 0, False
         place += 1
-    return -1
+    return -1, place - start, depth, in_text

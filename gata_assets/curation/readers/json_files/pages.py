@@ -6,10 +6,10 @@ file is cut by brackets, and refused where it breaks off or is no JSON: what fol
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -26,7 +26,7 @@ from gata_assets.curation.readers.json_files.documents import (
 )
 from gata_assets.curation.readers.json_files.kept import Text
 from gata_assets.curation.readers.json_files.objects import NOT_READ, not_json_lines
-from gata_assets.curation.readers.json_files.page_rows import PageReader
+from gata_assets.curation.readers.json_files.page_rows import DocumentRows, Joined, PageReader
 from gata_assets.curation.readers.json_files.rows import JsonRows, RowDecoder
 from gata_assets.curation.readers.raw_block import PendingBlock, pieces, without_mark
 from gata_assets.errors import RawFileError
@@ -35,16 +35,17 @@ from gata_assets.tables.spec import TableSpec
 _ROWS_AT_ONCE = 50_000
 # Rows of kilobytes are validated in blocks of some hundreds: four times as many take a fifth less time.
 _BLOCKS_AT_ONCE = 4
+# Tables, with their mappings, whose readers are kept.
+_SPECS = 8
 
 
 def read_pages(
     stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_bytes: int, *, keeps_types: bool = False
 ) -> Iterator[PendingBlock]:
     """All rows of a file, block by block, numbered over all pages; raises RawFileError."""
-    assert spec.pages is not None  # noqa: S101 - read only where a table has them
     coming = pieces(stream, RawFormat.JSON_LINES, block_bytes, max_decoded_bytes, takes_arrays=True)
-    decode = RowDecoder(spec, (), keeps_types=keeps_types)
-    rows = _HeldRows(PageReader(spec, spec.pages), _BLOCKS_AT_ONCE * block_bytes)
+    decode = _row_decoder(spec, keeps_types=keeps_types)
+    rows = _HeldRows(_page_reader(spec), _BLOCKS_AT_ONCE * block_bytes)
     head, is_last = next(coming)
     _require_json(spec, head)
     again = chain([(head, is_last)], coming)
@@ -64,6 +65,18 @@ def read_pages(
         raise RawFileError("is empty but for blank lines.")
     if last := rows.take():
         yield partial(decode, last)
+
+
+# A page is read twice, and is often all of a file: to derive what reads it takes as long as a tenth of its rows.
+@lru_cache(_SPECS)
+def _row_decoder(spec: TableSpec, *, keeps_types: bool) -> RowDecoder:
+    return RowDecoder(spec, (), keeps_types=keeps_types)
+
+
+@lru_cache(_SPECS)
+def _page_reader(spec: TableSpec) -> PageReader:
+    assert spec.pages is not None  # noqa: S101 - read only where a table has them
+    return PageReader(spec, spec.pages)
 
 
 def _require_json(spec: TableSpec, head: bytes) -> None:
@@ -118,13 +131,20 @@ def _of_line(text: bytes, line: int) -> Iterator[Document]:
     yield from (Document(bytes(element), line) for element in elements)
 
 
+class _Slice(NamedTuple):
+    """Consecutive rows of a document."""
+
+    document: DocumentRows
+    start: int
+    stop: int
+
+
 class _HeldRows:
     """Rows of documents until they are a block; `count` are those so far."""
 
     def __init__(self, reader: PageReader, block_bytes: int) -> None:
         self._reader, self._block_bytes = reader, block_bytes
         self.count = 0
-        self._unused = 0
         self._clear()
 
     def add(self, document: Document) -> Iterator[JsonRows]:
@@ -134,24 +154,19 @@ class _HeldRows:
         if found is None:
             if self._reader.looks_like_page(text):
                 raise CutError(line, is_end=False)
-            yield from self._add([text], line, {})
-            return
-        rows, beside, unused = found
-        self._unused += unused
-        yield from self._add(rows, line, beside)
-
-    def _add(self, rows: Sequence[Text], line: int, beside: Mapping[str, Sequence[bytes | None]]) -> Iterator[JsonRows]:
+            found = self._reader.row(text)
         start = 0
-        while start < len(rows):
-            stop = self._fitting(rows, start)
-            for name, values in self._beside.items():
-                values.extend(beside[name][start:stop] if name in beside else [None] * (stop - start))
-            self._texts += rows[start:stop]
+        while start < len(found.rows):
+            stop = self._fitting(found.rows, start)
+            self._slices.append(_Slice(found, start, stop))
+            self._texts += found.rows[start:stop]
             self._lines += [line] * (stop - start)
             self.count += stop - start
             start = stop
             if (self._bytes >= self._block_bytes or len(self._texts) >= _ROWS_AT_ONCE) and (full := self.take()):
                 yield full
+        if not found.rows and found.joined.unused:
+            self._slices.append(_Slice(found, 0, 0))
 
     def _fitting(self, rows: Sequence[Text], start: int) -> int:
         """Where the rows end that the block still takes, at least one."""
@@ -164,15 +179,28 @@ class _HeldRows:
 
     def take(self) -> JsonRows | None:
         """The rows that are held; None without any, and without unused records."""
-        if not self._texts and not self._unused:
+        if not self._slices:
             return None
         first = self.count - len(self._texts) + 1
-        found = JsonRows(self._lines, self._texts, first, self._beside, self._unused)
+        found = JsonRows(self._lines, self._texts, first, partial(_join, self._reader.columns, self._slices))
         self._clear()
         return found
 
     def _clear(self) -> None:
         self._texts: list[Text] = []
         self._lines: list[int] = []
-        self._beside: dict[str, list[bytes | None]] = {name: [] for name in self._reader.columns}
-        self._bytes = self._unused = 0
+        self._slices: list[_Slice] = []
+        self._bytes = 0
+
+
+def _join(columns: Sequence[str], slices: Sequence[_Slice]) -> Joined:
+    """What is beside the rows of a block. Records that no row has taken count with the first rows of their document."""
+    beside: dict[str, list[bytes | None]] = {name: [] for name in columns}
+    unused = 0
+    for document, start, stop in slices:
+        joined = document.joined
+        for name, values in beside.items():
+            found = joined.beside.get(name)
+            values.extend([None] * (stop - start) if found is None else found[start:stop])
+        unused += 0 if start else joined.unused
+    return Joined(beside, unused)

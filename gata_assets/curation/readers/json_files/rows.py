@@ -6,8 +6,8 @@ A field that the table does not have is treated the same wherever it first occur
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -18,6 +18,7 @@ import polars as pl
 from gata_assets.curation.readers.columns import Path, column_of, is_left_out, match_columns, unknown_columns
 from gata_assets.curation.readers.json_files.kept import KeptJson, Text, Value, as_utf_8, is_given, known
 from gata_assets.curation.readers.json_files.objects import NOT_READ, fields_as_they_came, not_json_lines, read_object
+from gata_assets.curation.readers.json_files.page_rows import Joined
 from gata_assets.curation.readers.json_files.texts import as_series
 from gata_assets.curation.readers.raw_block import LONGEST_LINE, RAGGED, READABLE, UNREADABLE, RawBlock
 from gata_assets.errors import RawFileError
@@ -28,17 +29,20 @@ from gata_assets.tables.spec import TableSpec, UnknownColumns
 LINES_THAT_TELL_COLUMNS = 1_000
 
 
+def _nothing_beside() -> Joined:
+    return Joined({}, 0)
+
+
 @dataclass(frozen=True)
 class JsonRows:
-    """Rows of a file, each with its line; the first has the number `first_record`. `beside` has by column the JSON that
-    other lists of their document give them; `unused` records of such lists are in no row.
+    """Rows of a file, each with its line; the first has the number `first_record`. `joined` gives what other lists of
+    their documents have for them.
     """
 
     lines: Sequence[int]
     texts: Sequence[Text]
     first_record: int
-    beside: Mapping[str, Sequence[bytes | None]] = field(default_factory=dict)
-    unused: int = 0
+    joined: Callable[[], Joined] = _nothing_beside
 
 
 class RowDecoder:
@@ -126,7 +130,8 @@ class RowDecoder:
         if self._spec.pages:
             faults[self._strangers(columns)] = UNREADABLE
         others = [None if fault else self._kept.others_of(text) for text, fault in zip(rows.texts, faults, strict=True)]
-        content = self._kept.texts(columns, others, rows.beside)
+        beside, unused = rows.joined()
+        content = self._kept.texts(columns, others, beside)
         kept = {name: as_utf_8(values) for name, values in content.items()}
         for name, texts in kept.items():
             # One that is not UTF-8.
@@ -144,7 +149,7 @@ class RowDecoder:
             faults=faults,
             fault_texts={place: _fault_text(bytes(rows.texts[place])) for place in np.flatnonzero(faults).tolist()},
             known={name: known(frame[name]) for name in kept} if is_known else {},
-            unused=rows.unused,
+            unused=unused,
         )
 
     def _strangers(self, columns: Mapping[str, Sequence[Any]]) -> list[int]:

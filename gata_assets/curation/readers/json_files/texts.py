@@ -10,15 +10,15 @@ import polars as pl
 
 def as_series(name: str, values: Sequence[object]) -> pl.Series:
     """A column of texts; null for an empty one, and numbers as they are written."""
-    kinds = set(map(type, values))
-    texts = _whole_numbers(name, values) if kinds == {int} or kinds == {int, _NONE} else None
+    kinds = {*map(type, values)} - {_NONE}
+    texts = _whole_numbers(name, values) if kinds == {int} else None
     if texts is not None:
         return texts
-    if not kinds <= {str, _NONE}:
-        values = [_as_text(value) for value in values]
-    texts = pl.Series(name, values, dtype=pl.String)
-    is_empty = texts.str.len_bytes() == 0
-    return texts.set(is_empty, None) if is_empty.any() else texts
+    if not kinds <= {str}:
+        values = list(map(_as_text, values))
+    if "" in values:
+        values = [value or None for value in values]
+    return pl.Series(name, values, dtype=pl.String)
 
 
 def _whole_numbers(name: str, values: Sequence[object]) -> pl.Series | None:
