@@ -67,6 +67,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} dagster dagster_pandera google mlflow",
         )
     },
+    {"governance": _room("how long data is kept: what is deleted, what is held, rules of buckets", "dagster msgspec")},
     {
         "ingestion": _room(
             "what arrives by HTTP, webhooks and Kafka, up to raw files",

@@ -14,6 +14,7 @@ import dagster as dg
 
 from gata_assets import __version__
 from gata_assets.definitions.stores import build_store
+from gata_assets.governance.retention.history_job import build_history_cleaning
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.logs import default_logger
 from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
@@ -96,6 +97,8 @@ def build_definitions(
         loggers={"console": logger or default_logger(settings.project.log_level)},
         executor=dg.in_process_executor,
     )
+    history = build_history_cleaning(settings.retention.history_days, is_on=settings.retention.rules.is_on)
+    tickets = dg.Definitions.merge(tickets, history)
     sources = sources_prepared(settings, store) if ticket_source is None else ()
     if sources:
         from gata_assets.definitions.shop import build_shop_definitions

@@ -240,3 +240,14 @@ def in_one_transaction(instance: dg.DagsterInstance) -> Iterator[None]:
     log = instance.event_log_storage
     with log.in_one_transaction() if isinstance(log, _SqliteEventLog) else nullcontext():
         yield
+
+
+def remove_run_file(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Remove the database of a deleted run's events: SQLite has one for each run, and keeps its size when it is empty.
+
+    Where all runs are in one database, such as PostgreSQL, there is none.
+    """
+    storage = instance.event_log_storage
+    if isinstance(storage, SqliteEventLogStorage):
+        for ending in ("", "-wal", "-shm", "-journal"):
+            Path(storage.path_for_shard(run_id) + ending).unlink(missing_ok=True)

@@ -1,0 +1,102 @@
+"""What retention is about for these settings: whose data there is, its tables and batches, by which key holds know
+subjects. Assembly only.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+
+from gata_assets.curation.layout import TenantLayout, is_tenant_name
+from gata_assets.definitions.pipelines import Workbench, build_interaction_pipelines, build_ticket_pipelines
+from gata_assets.errors import SettingsError
+from gata_assets.governance.retention.holds import SubjectDigest
+from gata_assets.governance.retention.rules import DataType
+from gata_assets.governance.retention.scopes import OF_NO_TENANT, MovedPrefix, RetainedTable, Scope
+from gata_assets.interactions.datasets import DatasetKind
+from gata_assets.interactions.tables import INTERACTIONS
+from gata_assets.lake.tables import TICKETS
+from gata_assets.logs import default_logger
+from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import all_tables, has_own_tickets
+from gata_assets.settings.tenants import lakes_prepared
+from gata_assets.storage.objects import ObjectStore
+
+# A tenant's folders, of which one at least says that a folder of the target is a tenant's.
+_FOLDERS_OF_TENANTS = ("raw", "reports", "features", "training_data")
+_TICKETS_FOLDER = "training/"
+
+
+def find_scopes(settings: Settings, store: ObjectStore, tenant: str | None = None) -> list[Scope]:
+    """The batches of tickets, and each tenant's data; with `tenant`, that scope alone.
+
+    Tenants are those of TENANTS and LAKE_TENANTS; while TENANTS is unset, all that the target has, also those without
+    raw files by now. Raises StoreError, or SettingsError for a scope that there is not.
+    """
+    names = settings.interactions.tenants
+    found = set(_tenants_in(store) if names is None else names) | set(lakes_prepared(settings, store))
+    bench = Workbench(settings, default_logger("ERROR"), sorted(found))
+    moved = [MovedPrefix(_TICKETS_FOLDER, DataType.TRAINING)]
+    scopes = [Scope(OF_NO_TENANT, batches=build_ticket_pipelines(bench), moved=moved)]
+    pipelines = build_interaction_pipelines(bench)
+    tables = _tables(settings)
+    for name in sorted(found):
+        places = TenantLayout(name)
+        own = [pipeline for pipeline in pipelines if pipeline.scope == name]
+        scopes.append(Scope(name, places, tables, own, list(_moved(places, tables))))
+    if tenant is None:
+        return scopes
+    of_tenant = [scope for scope in scopes if scope.name == tenant]
+    if not of_tenant:
+        raise SettingsError(f"--tenant: the target has nothing of {tenant}, or TENANTS does not name it.")
+    return of_tenant
+
+
+def moved_prefixes(settings: Settings, scopes: Iterable[Scope]) -> list[MovedPrefix]:
+    """The prefixes that rules of the bucket move, those of model artifacts and logs included."""
+    others = {
+        DataType.MODELS: settings.retention.model_prefixes or (),
+        DataType.LOGS: settings.retention.log_prefixes or (),
+    }
+    named = [MovedPrefix(prefix, type_, is_read=False) for type_, prefixes in others.items() for prefix in prefixes]
+    return [*(moved for scope in scopes for moved in scope.moved), *named]
+
+
+def subject_digest(settings: Settings) -> SubjectDigest:
+    """How holds know subjects; raises SettingsError without a key."""
+    key = settings.retention.privacy_key
+    if key is None:
+        raise SettingsError(
+            "PRIVACY_KEY is unset: subjects of holds are stored as digests with this key alone. Set it to at least 32 "
+            "random characters (`openssl rand -hex 32`), and keep it as long as there are holds."
+        )
+    secret = key.get_secret_value().encode()
+    return lambda tenant, subject: hmac.new(secret, f"{tenant}\0{subject}".encode(), sha256).hexdigest()
+
+
+def _tenants_in(store: ObjectStore) -> Iterator[str]:
+    for name in store.list_folders(""):
+        if is_tenant_name(name) and not {*store.list_folders(f"{name}/")}.isdisjoint(_FOLDERS_OF_TENANTS):
+            yield name
+
+
+def _tables(settings: Settings) -> list[RetainedTable]:
+    """The tables of all tenants; those whose rows are changes of rows before need all of their files, and stay."""
+    read = settings.interactions.rules.seen_period_days
+    return [
+        RetainedTable(
+            name,
+            # A day of the lake is of tickets, which later files change.
+            by_day=bool(spec.partition_by) and (name != TICKETS or has_own_tickets(settings)),
+            days_needed=read if name == INTERACTIONS else 0,
+        )
+        for name, spec in all_tables(settings).items()
+        if spec.changes is None
+    ]
+
+
+def _moved(places: TenantLayout, tables: Iterable[RetainedTable]) -> Iterator[MovedPrefix]:
+    """Raw files, which nobody reads again without being asked, and batches. What runs read all the time stays."""
+    yield from (MovedPrefix(places.raw(table.name), DataType.RAW, is_read=False) for table in tables)
+    yield from (MovedPrefix(kind.batches_folder(places), DataType.TRAINING) for kind in DatasetKind)

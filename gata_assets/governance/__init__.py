@@ -1,0 +1,1 @@
+"""What governs data over specs and manifests, whatever the domain: retention."""
