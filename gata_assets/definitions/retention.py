@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from hashlib import sha256
+from typing import ClassVar
 
+from gata_assets.batches import is_batch_id
 from gata_assets.curation.layout import TenantLayout, is_tenant_name
 from gata_assets.definitions.pipelines import Workbench, build_interaction_pipelines, build_ticket_pipelines
 from gata_assets.errors import SettingsError
@@ -18,6 +21,7 @@ from gata_assets.interactions.datasets import DatasetKind
 from gata_assets.interactions.tables import INTERACTIONS
 from gata_assets.lake.tables import TICKETS
 from gata_assets.logs import default_logger
+from gata_assets.orchestration.pipelines import BatchPlaces, Pipeline
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, has_own_tickets
 from gata_assets.settings.tenants import lakes_prepared
@@ -25,7 +29,25 @@ from gata_assets.storage.objects import ObjectStore
 
 # A tenant's folders, of which one at least says that a folder of the target is a tenant's.
 _FOLDERS_OF_TENANTS = ("raw", "reports", "features", "training_data")
-_TICKETS_FOLDER = "training/"
+_TICKETS_FOLDER, _TABLES_FOLDER = "training/", "intermediate/"
+
+
+@dataclass(frozen=True)
+class TicketBatches:
+    """The batches of tickets, also those that have nothing but tables: a failed batch has no dataset, and texts."""
+
+    store: ObjectStore
+    pipeline: Pipeline
+    name: ClassVar[str] = "tickets"
+
+    def stored_batch_ids(self) -> list[str]:
+        """See StoredBatches."""
+        names = (key.rpartition("/")[2].removesuffix(".parquet") for key in self.store.list_keys(_TABLES_FOLDER))
+        return sorted({*self.pipeline.stored_batch_ids(), *filter(is_batch_id, names)})
+
+    def places(self, batch_id: str) -> BatchPlaces:
+        """See StoredBatches."""
+        return self.pipeline.places(batch_id)
 
 
 def find_scopes(settings: Settings, store: ObjectStore, tenant: str | None = None) -> list[Scope]:
@@ -38,7 +60,8 @@ def find_scopes(settings: Settings, store: ObjectStore, tenant: str | None = Non
     found = set(_tenants_in(store) if names is None else names) | set(lakes_prepared(settings, store))
     bench = Workbench(settings, default_logger("ERROR"), sorted(found))
     moved = [MovedPrefix(_TICKETS_FOLDER, DataType.TRAINING)]
-    scopes = [Scope(OF_NO_TENANT, batches=build_ticket_pipelines(bench), moved=moved)]
+    batches = [TicketBatches(store, pipeline) for pipeline in build_ticket_pipelines(bench)]
+    scopes = [Scope(OF_NO_TENANT, batches=batches, moved=moved)]
     pipelines = build_interaction_pipelines(bench)
     tables = _tables(settings)
     for name in sorted(found):
