@@ -20,6 +20,8 @@ _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRu
 MATERIALIZED_AT, OF_RUN = "materialized_at", "materialized_by_run"
 # Partitions in a query, and records of an answer.
 _AT_ONCE = 500
+# The tags of a materialization with the ids of those that it was built from, by their assets.
+_INPUT_POINTER = "dagster/input_event_pointer/"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ def clean_runs(instance: dg.DagsterInstance, before: datetime, *, most: int) -> 
     A run that has the newest materialization of an asset stays: the asset's page shows that run.
     """
     deleted, cursor = 0, None
+    moved: dict[int, int] = {}
     while deleted < most:
         filters = dg.RunsFilter(statuses=_ENDED, created_before=before)
         runs = instance.get_run_records(filters, limit=min(most, _AT_ONCE), ascending=True, cursor=cursor)
@@ -45,7 +48,7 @@ def clean_runs(instance: dg.DagsterInstance, before: datetime, *, most: int) -> 
         for record in runs:
             # The cursor of ascending runs is the last that was seen; one that is deleted is none.
             run_id = record.dagster_run.run_id
-            cleaned = _clean(instance, run_id)
+            cleaned = _clean(instance, run_id, moved)
             yield cleaned
             if cleaned.is_kept:
                 cursor = run_id
@@ -54,19 +57,20 @@ def clean_runs(instance: dg.DagsterInstance, before: datetime, *, most: int) -> 
                 return
 
 
-def _clean(instance: dg.DagsterInstance, run_id: str) -> CleanedRun:
+def _clean(instance: dg.DagsterInstance, run_id: str, moved: dict[int, int]) -> CleanedRun:
     partitions = _materialized_in(instance, run_id)
     if any(_is_shown(instance, asset, run_id) for asset in partitions):
         return CleanedRun(run_id, is_kept=True)
-    again = 0
-    for asset, names in partitions.items():
-        for record in _newest_in(instance, run_id, asset, sorted(names)):
-            _record_again(instance, record)
-            again += 1
+    records = [
+        record for asset, names in partitions.items() for record in _newest_in(instance, run_id, asset, sorted(names))
+    ]
+    # In their order: what something was built from is before it.
+    for record in sorted(records, key=lambda found: found.storage_id):
+        _record_again(instance, record, moved)
     instance.delete_run(run_id)
     remove_run_file(instance, run_id)
     instance.compute_log_manager.delete_logs(prefix=[run_id])
-    return CleanedRun(run_id, again)
+    return CleanedRun(run_id, len(records))
 
 
 def _materialized_in(instance: dg.DagsterInstance, run_id: str) -> dict[dg.AssetKey, set[str]]:
@@ -111,7 +115,8 @@ def _is_again(record: dg.EventLogRecord) -> bool:
     return record.asset_materialization is not None and OF_RUN in record.asset_materialization.metadata
 
 
-def _record_again(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> None:
+def _record_again(instance: dg.DagsterInstance, record: dg.EventLogRecord, moved: dict[int, int]) -> None:
+    """Record a materialization without a run; `moved` are the ids of those that were, and of their new records."""
     found = record.asset_materialization
     if found is None:
         return
@@ -119,12 +124,22 @@ def _record_again(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> No
         MATERIALIZED_AT: dg.MetadataValue.timestamp(record.timestamp),
         OF_RUN: dg.MetadataValue.text(record.run_id),
     }
+    # What it was built from is found by these: else the UI shows it as stale.
+    pointers = {name: value for name, value in (found.tags or {}).items() if name.startswith(_INPUT_POINTER)}
+    again = {
+        # One that was not there has another word in place of an id.
+        name: str(moved[int(value)])
+        for name, value in pointers.items()
+        if value.isdecimal() and int(value) in moved
+    }
     instance.report_runless_asset_event(
         dg.AssetMaterialization(
             found.asset_key,
             description=found.description,
             metadata={**more, **found.metadata},
             partition=found.partition,
-            tags=found.tags,
+            tags={**(found.tags or {}), **again},
         )
     )
+    filters = dg.AssetRecordsFilter(found.asset_key, asset_partitions=[str(found.partition)])
+    moved[record.storage_id] = instance.fetch_materializations(filters, limit=1).records[0].storage_id
