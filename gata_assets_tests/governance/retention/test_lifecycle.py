@@ -1,4 +1,4 @@
-"""The days of each type of data, and the rules of a bucket from them. Real: S3's API over HTTP (moto) takes the rules."""
+"""The days of each type of data, and the rules of a bucket. Real: S3's API over HTTP (moto) takes the rules."""
 
 from __future__ import annotations
 
