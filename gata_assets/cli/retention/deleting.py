@@ -13,7 +13,7 @@ from gata_assets.definitions.retention import find_scopes
 from gata_assets.definitions.stores import build_store
 from gata_assets.errors import GataError, SettingsError
 from gata_assets.governance.retention.applying import Deleted, Retention
-from gata_assets.governance.retention.decision import Going, ScopePlan
+from gata_assets.governance.retention.plans import Going, ScopePlan
 from gata_assets.governance.retention.scopes import Scope
 from gata_assets.orchestration.pipelines import describe_size
 from gata_assets.settings.model import Settings

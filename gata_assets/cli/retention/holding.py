@@ -24,7 +24,7 @@ def add(
     store = build_store(settings)
     holds = Holds(store, subject_digest(settings) if subject is not None else None)
     # A hold on a misspelled name would hold nothing, and nobody would know.
-    if next(iter(store.list_keys(f"{scope}/")), None) is None:
+    if not of_tickets and next(iter(store.list_keys(f"{scope}/")), None) is None:
         raise DataRuleError(f"{settings.target.place} has nothing of {scope}: there is nothing to hold.")
     hold = holds.add(scope, subject, reason, datetime.now(UTC))
     if as_table:

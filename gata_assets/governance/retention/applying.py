@@ -12,8 +12,9 @@ from datetime import datetime
 
 from gata_assets.curation.curated.retired_days import retire_days
 from gata_assets.errors import ConflictError, GataError
-from gata_assets.governance.retention.decision import Going, ScopePlan, decide
+from gata_assets.governance.retention.decision import decide
 from gata_assets.governance.retention.holds import Holds
+from gata_assets.governance.retention.plans import Going, ScopePlan
 from gata_assets.governance.retention.rules import RetentionRules
 from gata_assets.governance.retention.scopes import Scope
 from gata_assets.governance.retention.state import read_scope

@@ -12,7 +12,7 @@ from gata_assets.curation.files.raw_objects import list_raw_objects
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.reports import Report, file_of_part
 from gata_assets.errors import DamagedTableError, ManifestVersionError, ObjectNotFoundError
-from gata_assets.governance.retention.decision import BatchState, DayState, FileState, ScopeState, Seen, TableState
+from gata_assets.governance.retention.plans import BatchState, DayState, FileState, ScopeState, Seen, TableState
 from gata_assets.governance.retention.rules import DataType, RetentionRules
 from gata_assets.governance.retention.scopes import RetainedTable, Scope
 from gata_assets.orchestration.batches.stored import find_files

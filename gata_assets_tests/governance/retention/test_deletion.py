@@ -20,8 +20,8 @@ from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import valid_reports
 from gata_assets.errors import ConflictError, DamagedTableError, DeleteDeniedError
 from gata_assets.governance.retention.applying import Deleted, Retention
-from gata_assets.governance.retention.decision import ScopePlan
 from gata_assets.governance.retention.holds import HOLDS, Holds
+from gata_assets.governance.retention.plans import ScopePlan
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.manifests import MANIFEST_FILE, decode_manifest
 from gata_assets_tests.governance.retention.worlds import (
