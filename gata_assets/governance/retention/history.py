@@ -39,7 +39,7 @@ def clean_runs(instance: dg.DagsterInstance, before: datetime, *, most: int) -> 
     A run that has the newest materialization of an asset stays: the asset's page shows that run.
     """
     deleted, cursor = 0, None
-    moved: dict[int, int] = {}
+    shown, moved = _Shown(instance), dict[int, int]()
     while deleted < most:
         filters = dg.RunsFilter(statuses=_ENDED, created_before=before)
         runs = instance.get_run_records(filters, limit=min(most, _AT_ONCE), ascending=True, cursor=cursor)
@@ -48,7 +48,7 @@ def clean_runs(instance: dg.DagsterInstance, before: datetime, *, most: int) -> 
         for record in runs:
             # The cursor of ascending runs is the last that was seen; one that is deleted is none.
             run_id = record.dagster_run.run_id
-            cleaned = _clean(instance, run_id, moved)
+            cleaned = _clean(instance, run_id, shown, moved)
             yield cleaned
             if cleaned.is_kept:
                 cursor = run_id
@@ -57,9 +57,9 @@ def clean_runs(instance: dg.DagsterInstance, before: datetime, *, most: int) -> 
                 return
 
 
-def _clean(instance: dg.DagsterInstance, run_id: str, moved: dict[int, int]) -> CleanedRun:
+def _clean(instance: dg.DagsterInstance, run_id: str, shown: _Shown, moved: dict[int, int]) -> CleanedRun:
     partitions = _materialized_in(instance, run_id)
-    if any(_is_shown(instance, asset, run_id) for asset in partitions):
+    if any(shown.run_of(asset) == run_id for asset in partitions):
         return CleanedRun(run_id, is_kept=True)
     records = [
         record for asset, names in partitions.items() for record in _newest_in(instance, run_id, asset, sorted(names))
@@ -67,9 +67,10 @@ def _clean(instance: dg.DagsterInstance, run_id: str, moved: dict[int, int]) -> 
     # In their order: what something was built from is before it.
     for record in sorted(records, key=lambda found: found.storage_id):
         _record_again(instance, record, moved)
+    # Logs first: a run that is no more is not found again.
+    instance.compute_log_manager.delete_logs(prefix=[run_id])
     instance.delete_run(run_id)
     remove_run_file(instance, run_id)
-    instance.compute_log_manager.delete_logs(prefix=[run_id])
     return CleanedRun(run_id, len(records))
 
 
@@ -89,10 +90,27 @@ def _materialized_in(instance: dg.DagsterInstance, run_id: str) -> dict[dg.Asset
     return found
 
 
-def _is_shown(instance: dg.DagsterInstance, asset: dg.AssetKey, run_id: str) -> bool:
-    """Whether a run has the newest materialization of an asset, not counting those that were recorded again."""
-    newest = instance.fetch_materializations(asset, limit=_AT_ONCE).records
-    return next((record.run_id == run_id for record in newest if not _is_again(record)), False)
+class _Shown:
+    """The runs that assets' pages show: those of their newest materializations, without those recorded again."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._runs: dict[dg.AssetKey, str | None] = {}
+
+    def run_of(self, asset: dg.AssetKey) -> str | None:
+        """The run of an asset, looked for once: what a cleaning records again comes before it."""
+        if asset not in self._runs:
+            self._runs[asset] = next(
+                (found.run_id for found in self._newest_first(asset) if not _is_again(found)), None
+            )
+        return self._runs[asset]
+
+    def _newest_first(self, asset: dg.AssetKey) -> Iterator[dg.EventLogRecord]:
+        cursor, has_more = None, True
+        while has_more:
+            page = self._instance.fetch_materializations(asset, limit=_AT_ONCE, cursor=cursor)
+            yield from page.records
+            cursor, has_more = page.cursor, page.has_more
 
 
 def _newest_in(
