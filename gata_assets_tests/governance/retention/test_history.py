@@ -1,13 +1,16 @@
 """Dagster's history is cleaned, and its UI shows partitions as filled and up to date as before.
 
-Real: `gata prepare` with a Dagster home (SQLite), its instance, the job. The clock is moved by hand.
+Real: `gata prepare` with a Dagster home (SQLite), its instance, one in a PostgreSQL, the job. The clock is moved by hand.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
+import psycopg
 import pytest
 
 from gata_assets.definitions import build_definitions
@@ -20,7 +23,7 @@ from gata_assets.governance.retention.history_job import (
 from gata_assets.orchestration.jobs import batch_partitions
 from gata_assets.settings.model import parse_settings
 from gata_assets_tests.support.command import dagster_home, gata, instance_of
-from gata_assets_tests.support.dagster_private import stale_status
+from gata_assets_tests.support.dagster_private import NO_COMPUTE_LOGS, stale_status
 
 BATCHES = ("2026010203", "2026010204", "2026010205")
 GENERAL = dg.AssetKey("general_split")
@@ -95,7 +98,7 @@ def checks_of(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict
     }
 
 
-@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b", "c"]))
 def _table(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """A table of these tests; `b` fails."""
     if context.partition_key == "b":
@@ -107,25 +110,51 @@ def materialize(instance: dg.DagsterInstance, partition: str) -> str:
     return dg.materialize([_table], instance=instance, partition_key=partition, raise_on_error=False).run_id
 
 
-def test_a_partition_that_was_materialized_since_is_not_recorded_again(tmp_path: Path) -> None:
-    with instance_of(dagster_home(tmp_path)) as instance:
-        first, failed, newest = (materialize(instance, partition) for partition in ("a", "b", "a"))
-        cleaned = {run.run_id: run for run in clean_runs(instance, LATER, most=10)}
-        assert {run_id: (run.recorded_again, run.is_kept) for run_id, run in cleaned.items()} == {
-            first: (0, False),
-            failed: (0, False),
-            newest: (0, True),
-        }
-        assert instance.get_materialized_partitions(_table.key) == {"a"}
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.server)])
+def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An empty instance, with the storage of one machine and with that of AWS."""
+    if request.param == "sqlite":
+        with instance_of(dagster_home(tmp_path)) as instance:
+            yield instance
+        return
+    url: str = request.getfixturevalue("postgres_url")
+    name = f"dagster_{uuid4().hex[:12]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    # The driver that deploy/*/dagster.yaml names.
+    own = url.replace("/gata?", f"/{name}?").replace("postgresql:", "postgresql+psycopg2:")
+    storage = {"postgres": {"postgres_url": own}}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={**NO_COMPUTE_LOGS, "storage": storage}) as instance:
+        yield instance
 
 
-def test_so_many_runs_are_deleted_at_once_and_those_that_stay_stop_nothing(tmp_path: Path) -> None:
-    with instance_of(dagster_home(tmp_path)) as instance:
-        newest = materialize(instance, "a")
-        failed = [materialize(instance, "b") for _ in range(3)]
-        assert [run.run_id for run in clean_runs(instance, LATER, most=2)] == [newest, *failed[:2]]
-        assert [run.run_id for run in clean_runs(instance, LATER, most=2)] == [newest, failed[2]]
-        assert {run.run_id for run in instance.get_runs()} == {newest}
+def test_a_partition_that_was_materialized_since_is_not_recorded_again(recorded: dg.DagsterInstance) -> None:
+    first, failed, newest = (materialize(recorded, partition) for partition in ("a", "b", "a"))
+    cleaned = {run.run_id: run for run in clean_runs(recorded, LATER, most=10)}
+    assert {run_id: (run.recorded_again, run.is_kept) for run_id, run in cleaned.items()} == {
+        first: (0, False),
+        failed: (0, False),
+        newest: (0, True),
+    }
+    assert recorded.get_materialized_partitions(_table.key) == {"a"}
+
+
+def test_a_partition_of_a_deleted_run_stays_filled(recorded: dg.DagsterInstance) -> None:
+    old, newest = materialize(recorded, "a"), materialize(recorded, "c")
+    cleaned = {run.run_id: run for run in clean_runs(recorded, LATER, most=10)}
+    assert (cleaned[old].recorded_again, cleaned[newest].is_kept) == (1, True)
+    assert recorded.get_materialized_partitions(_table.key) == {"a", "c"}
+    assert [run.run_id for run in recorded.get_runs()] == [newest]
+    # Once more: the page of the asset is not that of what was recorded again.
+    assert [run.is_kept for run in clean_runs(recorded, LATER, most=10)] == [True]
+
+
+def test_so_many_runs_are_deleted_at_once_and_those_that_stay_stop_nothing(recorded: dg.DagsterInstance) -> None:
+    newest = materialize(recorded, "a")
+    failed = [materialize(recorded, "b") for _ in range(3)]
+    assert [run.run_id for run in clean_runs(recorded, LATER, most=2)] == [newest, *failed[:2]]
+    assert [run.run_id for run in clean_runs(recorded, LATER, most=2)] == [newest, failed[2]]
+    assert {run.run_id for run in recorded.get_runs()} == {newest}
 
 
 @pytest.mark.parametrize("is_on", [False, True])
