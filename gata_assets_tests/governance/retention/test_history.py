@@ -1,6 +1,6 @@
 """Dagster's history is cleaned, and its UI shows partitions as filled and up to date as before.
 
-Real: `gata prepare` with a Dagster home (SQLite), its instance, one in a PostgreSQL, the job. The clock is moved by hand.
+Real: `gata prepare` with a Dagster home (SQLite), its instance, one in a PostgreSQL, the job. The clock is set by hand.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of asset functions as objects.
