@@ -51,7 +51,7 @@ class Retention:
         Raises ConflictError if the scope was held meanwhile, DamagedTableError or StoreError. A deletion that fails
         is yielded with its error, and ends the work on the scope after its stage.
         """
-        if plan.going and Holds(self.store).find(scope.name):
+        if (plan.going or plan.first_days) and Holds(self.store).find(scope.name):
             raise ConflictError(f"A hold on {scope.name} was added meanwhile: nothing of it is deleted.")
         yield from self._stages(scope, plan)
 

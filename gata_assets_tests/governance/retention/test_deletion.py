@@ -167,6 +167,18 @@ def test_a_hold_that_comes_between_plan_and_deletion_keeps_everything() -> None:
     assert left_in(store) == keys.all()
 
 
+def test_a_hold_keeps_days_counting_too_that_nobody_has_curated_yet() -> None:
+    store = MemoryStore()
+    put(store, World(files=(File(landed=1, days=frozenset({1, 200})),)))
+    retention, scope = Retention(store, RULES, NOW), scope_of(store)
+    plan = retention.plan(scope)
+    assert (plan.going, list(plan.first_days)) == ([], [EVENTS])
+    Holds(store).add(TENANT, None, "litigation", NOW)
+    with pytest.raises(ConflictError, match="was added meanwhile"):
+        list(retention.apply(scope, plan))
+    assert retired_before(store, PLACES, EVENTS) is None
+
+
 def test_a_hold_that_cannot_be_read_lets_nothing_be_deleted() -> None:
     store = MemoryStore()
     put(store, WORLD)
