@@ -67,7 +67,11 @@ LEVELS: tuple[dict[str, Room], ...] = (
             f"{_AWS} dagster dagster_pandera google mlflow",
         )
     },
-    {"governance": _room("what is owed to others, over specs and manifests, for any table", "polars pyarrow")},
+    {
+        "governance": _room(
+            "what is owed to others, over specs and manifests, for any table", "dagster msgspec polars pyarrow"
+        )
+    },
     {
         "ingestion": _room(
             "what arrives by HTTP, webhooks and Kafka, up to raw files",

@@ -28,6 +28,7 @@ from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.online.group import online
 from gata_assets.cli.privacy.group import privacy
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
+from gata_assets.cli.retention.group import retention
 from gata_assets.cli.schemas.group import schemas
 from gata_assets.cli.servers.group import data_api, serve, ui
 from gata_assets.cli.shop.group import shop
@@ -183,7 +184,9 @@ def labels(as_table: bool, settings: Settings) -> None:
 
 for _command in (verify, batches, ingest, mapping, files, quarantine, tenants, tables, events, trace):
     main.add_command(_command)
-for _command in (schemas, shop, lake, online, privacy, keys, webhooks, ui, serve, consume, publish, data_api):
+for _command in (schemas, shop, lake, online, privacy, retention, keys, webhooks):
+    main.add_command(_command)
+for _command in (ui, serve, consume, publish, data_api):
     main.add_command(_command)
 
 _COUNT = click.IntRange(1, 10**7)

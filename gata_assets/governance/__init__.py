@@ -1,1 +1,1 @@
-"""What is owed to others, over specs and manifests: it knows no domain by name."""
+"""What is owed to others: over specs and manifests, for any table."""

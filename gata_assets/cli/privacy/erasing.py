@@ -19,6 +19,7 @@ from gata_assets.cli.terminal import text_console
 from gata_assets.governance.privacy.erasing import Erased, erase
 from gata_assets.governance.privacy.locators import Cleared
 from gata_assets.governance.privacy.table_locator import TableLocator
+from gata_assets.governance.retention.holds import Holds
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.erasure import BatchLocator
 from gata_assets.lake.tables import TICKETS
@@ -76,6 +77,7 @@ def run(
         reader=rules.tombstones,
         locators=[TableLocator(curator_of), BatchLocator(store)],
         clock=lambda: datetime.now(UTC),
+        holds=Holds(store, rules.tombstones.keys.every_digest),
         progress=show,
     )
     if as_table:

@@ -33,7 +33,7 @@ from gata_assets.curation.curated.staleness import Partition, StalePartitionFind
 from gata_assets.curation.reports import StagedPart, check_no_part_is_lost, file_of_part
 from gata_assets.curation.staged.day_parts import DayPartReader, is_day_of_file, reading_days
 from gata_assets.curation.validated_files import DAMAGED
-from gata_assets.errors import DamagedTableError, ObjectNotFoundError
+from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.storage.datasets import DatasetWrite, find_manifest
 from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
@@ -107,6 +107,7 @@ class TableCurator(StalePartitionFinder):
         before = self._list_partitions(table)
         parts = self.parts(table)
         wanted = sorted(partitions)  # type: ignore[type-var]
+        self._require_kept(table, wanted)
         expected = (part for day in wanted for part in parts.get(day, ()))
         with reading_days(self.store, spec.event_time, expected) as reader:
 
@@ -128,6 +129,16 @@ class TableCurator(StalePartitionFinder):
         for table in tables:
             if table in referenced:
                 self.refresh(table)
+
+    def _require_kept(self, table: str, partitions: Sequence[Partition]) -> None:
+        """Raise DataRuleError for days that were deleted for good: what is left of their rows is no day."""
+        first = self.first_day(table)
+        retired = [day for day in partitions if day and day < first]
+        if retired:
+            raise DataRuleError(
+                f"{self.places.tenant}/{table}: {len(retired):,} of {len(partitions):,} days, from {retired[0]} to "
+                f"{retired[-1]}, cannot be curated: retention has deleted the days before {first}."
+            )
 
     def _list_partitions(self, table: str) -> dict[str, dict[str, Version]]:
         """The keys in the folder of each partition, with their versions."""

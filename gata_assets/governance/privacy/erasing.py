@@ -13,9 +13,10 @@ from datetime import datetime
 import polars as pl
 
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.errors import ConflictError
+from gata_assets.errors import ConflictError, DataRuleError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Locator
 from gata_assets.governance.privacy.scanning import Scan, scan
+from gata_assets.governance.retention.holds import Holds
 from gata_assets.storage.logs.chained_log import ChainedLog
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.people.tombstones import TombstoneReader, write_tombstones
@@ -54,6 +55,7 @@ def erase(
     reader: TombstoneReader,
     locators: Sequence[Locator],
     clock: Callable[[], datetime],
+    holds: Holds,
     progress: Callable[[Cleared], object] = lambda _: None,
 ) -> Erased:
     """Erase people of a tenant everywhere.
@@ -66,14 +68,21 @@ def erase(
         reader: Reads tombstones, and has the keys.
         locators: Where data of people is.
         clock: The present instant in UTC.
+        holds: The legal holds of the target.
         progress: Gets what was removed, place by place.
 
     Raises:
+        DataRuleError: Some of them are under a legal hold; nothing was begun.
         PrivacyKeyError: There is no key for new requests.
         ConflictError: Other commands keep changing what is erased, or the request has other ids.
         StoreError: The target failed; the same request goes on where it was.
     """
     distinct = pl.Series(sorted(set(ids)), dtype=pl.String)
+    if held := holds.held(tenant, distinct.to_list()):
+        raise DataRuleError(
+            f"{len(held):,} of {len(distinct):,} people of {tenant} are under a legal hold, and nobody was erased: "
+            "ask for the others alone, or remove the hold (`gata retention hold list`)."
+        )
     keys, log = reader.keys, log_of(store, tenant, clock)
     folder = TenantLayout(tenant).tombstones
     stones = Tombstones(keys.newest, clock(), tuple(keys.digests(tenant, keys.newest, distinct)))

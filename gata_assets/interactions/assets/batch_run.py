@@ -138,6 +138,7 @@ class InteractionRun:
         """The curated layer as the batch reads it; raises DataRuleError if any of its days is missing or stale."""
         windows = windows_from_day_on(batch_id, self._rules, self._earliest)
         seen_days = self._layer.look(days_of(windows.seen))
+        seen_days.require_kept()
         days = seen_days.part(days_of(windows.window))
         catalog = self._layer.catalog_digest()
         if not days.has_interactions and self._layer.files_waiting:

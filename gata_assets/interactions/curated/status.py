@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
@@ -37,11 +37,15 @@ class StoredDay:
 
 @dataclass(frozen=True)
 class StoredDays:
-    """The days of a window, in order; `staged` are the days for which any current file has a row."""
+    """The days of a window, in order; `staged` are the days for which any current file has a row.
+
+    Days before `first_day` were deleted for good.
+    """
 
     tenant: str
     found: tuple[StoredDay, ...]
     staged: frozenset[date]
+    first_day: date = date.min
 
     @property
     def days(self) -> tuple[date, ...]:
@@ -61,7 +65,7 @@ class StoredDays:
     def part(self, days: Iterable[date]) -> StoredDays:
         """The subset of these days that is in `days`."""
         wanted = set(days)
-        return StoredDays(self.tenant, tuple(stored for stored in self.found if stored.day in wanted), self.staged)
+        return replace(self, found=tuple(stored for stored in self.found if stored.day in wanted))
 
     def digest(self) -> dict[str, str | int]:
         """The digest of the days' content for a manifest; days without rows are equal, curated or not."""
@@ -73,6 +77,14 @@ class StoredDays:
     def is_to_have_other_rows(self) -> bool:
         """Whether a day that must be curated has or had rows: curating it changes what a batch is built from."""
         return any(stored.is_due and (stored.rows or stored.day in self.staged) for stored in self.found)
+
+    def require_kept(self) -> None:
+        """Raise DataRuleError where days were deleted for good: what is left of the window is not the window."""
+        if self.found and self.found[0].day < self.first_day:
+            raise DataRuleError(
+                f"{self.tenant}/curated_interactions: the window begins on {self.found[0].day}, and retention has "
+                f"deleted the days before {self.first_day}: batches with such a window cannot be built any more."
+            )
 
     def require_up_to_date(self) -> None:
         """Raise DataRuleError where days are missing or stale: how many, and what to run."""
@@ -102,7 +114,12 @@ class CuratedLayer:
             self._found.update(zip(unknown, read, strict=True))
         if self._staged is None:
             self._staged = frozenset(day for day in self.curator.parts(INTERACTIONS) if day)
-        return StoredDays(self.places.tenant, tuple(self._found[day] for day in days), self._staged)
+        found = tuple(self._found[day] for day in days)
+        return StoredDays(self.places.tenant, found, self._staged, self._first_day)
+
+    @cached_property
+    def _first_day(self) -> date:
+        return self.curator.first_day(INTERACTIONS)
 
     @cached_property
     def files_waiting(self) -> int:

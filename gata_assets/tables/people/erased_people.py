@@ -73,6 +73,11 @@ class PrivacyKeys:
             )
         return hmac.digest(self._keys[version], f"tenant\0{tenant}".encode(), "sha256")
 
+    def every_digest(self, tenant: str, one: str) -> list[str]:
+        """The digests of an id by the keys of all versions, the newest first; raises PrivacyKeyError without a key."""
+        versions = sorted(self._keys, reverse=True) if self.newest else []
+        return [_digest(self.of_tenant(tenant, version), one).hex() for version in versions]
+
     def digests(self, tenant: str, version: int, ids: pl.Series) -> list[Digest]:
         """The digests of distinct ids, in their order."""
         key, marks = self.of_tenant(tenant, version), _marks(hash_ids(ids).to_numpy())

@@ -6,6 +6,7 @@ Real: the commands, settings, a directory, and S3 over HTTP (moto). Nothing is f
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -170,6 +171,24 @@ def test_the_log_is_verified_and_names_nobody(store: Callable[[], ObjectStore]) 
     broken = gata("privacy", "log", "--tenant", "acme")
     assert broken.exit_code == 1
     assert "is broken at entry 2" in broken.output
+
+
+def test_who_is_held_is_not_erased(store: Callable[[], ObjectStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    fill()
+    held = gata("retention", "hold", "add", "--tenant", "acme", "--subject", PERSON, "--reason", "litigation")
+    assert held.exit_code == 0, held.output
+    # Also with another key.
+    monkeypatch.setenv(
+        "PRIVACY_KEYS", f"{os.environ['PRIVACY_KEYS']},2:{canary('a newer key of tests')}{canary('two')}"
+    )
+    refused = gata("privacy", "erase", "--tenant", "acme", "--subject", PERSON, "--subject", NAMESAKE)
+    assert refused.exit_code == 1
+    assert "1 of 2 people of acme are under a legal hold" in refused.output
+    assert list(store().list_keys("acme/privacy/")) == []
+    assert gata("privacy", "erase", "--tenant", "acme", "--subject", NAMESAKE).exit_code == 0
+    gone = gata("retention", "hold", "remove", "--tenant", "acme", "--subject", PERSON, "--reason", "settled")
+    assert gone.exit_code == 0, gone.output
+    assert gata("privacy", "erase", "--tenant", "acme", "--subject", PERSON).exit_code == 0
 
 
 @pytest.mark.parametrize(
