@@ -15,34 +15,30 @@ from io import BytesIO
 from itertools import chain
 from typing import Any, NamedTuple
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets import __version__
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST, validity_check
+from gata_assets.curation.curated.erasures import describe_erasure, without_erased
 from gata_assets.curation.curated.merge import (
     Merge,
     MergedIdentity,
     MergedRows,
     merge_partitions,
     staged_rows,
-    table_file,
 )
 from gata_assets.curation.curated.staleness import Partition, StalePartitionFinder
-from gata_assets.curation.reports import StagedPart, check_no_part_is_lost, file_of_part
+from gata_assets.curation.reports import StagedPart, check_no_part_is_lost
 from gata_assets.curation.staged.day_parts import DayPartReader, is_day_of_file, reading_days
 from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
-from gata_assets.storage.datasets import DatasetWrite, find_manifest
+from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.manifests import Manifest, plain_name
 from gata_assets.tables.outcomes import Outcome, broken
 from gata_assets.tables.spec import TableSpec
-
-# In the manifest of a partition that people were erased from: the SHA-256 of its rows before.
-COUNTS_AS = "counts_as"
 
 
 @dataclass(frozen=True)
@@ -152,7 +148,7 @@ class TableCurator(StalePartitionFinder):
     ) -> list[_Prepared]:
         parts = [part for of_day in partitions.values() for part in of_day]
         staged = dict(zip(parts, self._read_staged(parts, spec, reader), strict=True))
-        kept = self._without_erased(spec, staged)
+        kept = without_erased(self.erased(), spec, staged) if spec.subject_columns else staged
         merge = self.merges.get(spec.table, partial(merge_partitions, spec))
         merged = merge({day: [kept[part] for part in of_day] for day, of_day in partitions.items()})
         # Arrow keeps the memory of each thread: 10 to 30 MB for a million rows. Releasing it once per day would take a
@@ -211,38 +207,12 @@ class TableCurator(StalePartitionFinder):
                         spec.repetitions.dropped: curated.dropped,
                         "reason": curated.reason,
                         **merged.details,
-                        **(self._erasure(spec, folder, prepared.parts, erased_by) if erased_by else {}),
+                        **(describe_erasure(self.store, folder, spec, prepared.parts, erased_by) if erased_by else {}),
                     },
                 )
             )
         self.forget_keys(spec.table)
         return curated
-
-    def _erasure(self, spec: TableSpec, folder: str, parts: Sequence[StagedPart], erased_by: str) -> Mapping[str, Any]:
-        """What a manifest says of a partition from which people were erased: by which requests, and the SHA-256 of the
-        rows that those which were built from it before know; nothing if other files count now.
-        """
-        earlier = find_manifest(self.store, folder).manifest
-        own = earlier.find(table_file(spec.table)) if earlier else None
-        if earlier is None or own is None:
-            return {}
-        files = [file_of_part(str(part["key"])) for part in earlier.made_from["parts"]]
-        if not set(map(file_of_part, (part.key for part in parts))) <= set(files):
-            return {}
-        known = earlier.details.get(COUNTS_AS, own[1].sha256)
-        return {"erased_by": [*earlier.details.get("erased_by", []), erased_by], COUNTS_AS: known}
-
-    def _without_erased(self, spec: TableSpec, staged: Mapping[StagedPart, pa.Table]) -> Mapping[StagedPart, pa.Table]:
-        """The rows of parts without those of people who were erased since they were staged."""
-        erased = self.erased() if spec.subject_columns else None
-        if not erased:
-            return staged
-        names = [name for name in (*spec.subject_columns, spec.event_time) if name]
-        found = {}
-        for part, rows in staged.items():
-            is_erased = erased.rows_of(spec, pl.DataFrame(rows.select([n for n in names if n in rows.column_names])))
-            found[part] = rows if is_erased is None else rows.filter(pa.array(~is_erased))
-        return found
 
     def _read_staged(self, parts: Sequence[StagedPart], spec: TableSpec, reader: DayPartReader) -> list[pa.Table]:
         """The tables of parts; a missing or changed one is empty, which the checks report."""

@@ -91,7 +91,7 @@ class Holds:
         """A hold on a scope, or on one of its subjects; raises DamagedTableError or StoreError."""
         return next(self.list(scope), None)
 
-    def _keys(self, scope: str, subject: str | None) -> list[str]:
+    def _keys(self, scope: str, subject: str | None) -> Sequence[str]:
         names = [_ALL] if subject is None else self._of(scope, subject)
         return [f"{HOLDS}{scope}/{name}.json" for name in names]
 

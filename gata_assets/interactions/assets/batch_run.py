@@ -226,9 +226,8 @@ class InteractionRun:
 
     def _call_engine(self, name: DatasetKind, batch: _Batch, features: StoredTables | None) -> base.BuiltTables | None:
         """What the engine builds; None if there is nothing to build from."""
-        curated = base.CuratedWindow(
-            self._places, batch.windows.window, batch.windows.seen, self._layer.curator.erased()
-        )
+        windows, erased = batch.windows, self._layer.curator.erased()
+        curated = base.CuratedWindow(self._places, windows.window, windows.seen, erased)
         if name is DatasetKind.FEATURES:
             return self._engine.make_features(curated, self._store) if batch.days.has_interactions else None
         if features is None or not features.has_rows:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
-from gata_assets.curation.curated.curator import COUNTS_AS
+from gata_assets.curation.curated.erasures import COUNTS_AS
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE
 from gata_assets.curation.superseding import replaced_files
 from gata_assets.errors import DataRuleError

@@ -144,7 +144,7 @@ def test_sizes_are_what_reports_and_manifests_say() -> None:
 @pytest.mark.parametrize("subject", [None, "u1"])
 def test_a_hold_on_a_tenant_or_a_subject_keeps_all_of_the_tenant(subject: str | None, any_store: ObjectStore) -> None:
     keys = put(any_store, WORLD)
-    holds = Holds(any_store, lambda tenant, name: "c" * 64)
+    holds = Holds(any_store, lambda tenant, name: ["c" * 64])
     holds.add(TENANT, subject, "litigation 7", NOW)
     plan, done = run(any_store)
     assert (plan.going, done, left_in(any_store)) == ([], [], keys.all())
@@ -343,7 +343,7 @@ def test_a_plan_writes_nothing() -> None:
 
 def test_holds_are_small_objects_without_the_id_of_their_subject() -> None:
     store = MemoryStore()
-    hold = Holds(store, lambda tenant, subject: "e" * 64).add(TENANT, "user-4711", "litigation", NOW)
+    hold = Holds(store, lambda tenant, subject: ["e" * 64]).add(TENANT, "user-4711", "litigation", NOW)
     assert hold.key == f"{HOLDS}{TENANT}/{'e' * 64}.json"
     assert b"4711" not in store.read(hold.key)
     assert json.loads(store.read(hold.key))["reason"] == "litigation"
