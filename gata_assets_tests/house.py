@@ -118,6 +118,10 @@ LEVELS: tuple[dict[str, Room], ...] = (
 # No clock, environment, file, Dagster or SDK.
 PURE = (
     "tables/**",
+    "governance/retention/decision",
+    "governance/retention/lifecycle",
+    "governance/retention/plans",
+    "governance/retention/rules",
     "curation/files/formats",
     "curation/mappings/hints",
     "curation/mappings/value_shapes",
