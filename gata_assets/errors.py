@@ -14,6 +14,7 @@
     ├── TableSpecError          a table is declared in a way that cannot be used
     ├── MappingError            a mapping of raw files does not fit its table
     ├── MaskingKeyError         the key that masks personal data cannot be used
+    ├── PrivacyKeyError         who was erased cannot be known without a key
     ├── ApiKeyError             an API key cannot be made as asked, or there is none
     ├── IdempotencyError        a request cannot be made idempotent
     ├── WebhookError            a source of webhooks cannot be registered or verified as things are
@@ -117,6 +118,10 @@ class SplitError(DataRuleError):
     def __init__(self, message: str, *, label: int | None = None) -> None:
         super().__init__(message)
         self.label = label
+
+
+class PrivacyKeyError(GataError):
+    """People were erased under a key that is not set, so that their rows cannot be left out."""
 
 
 class ApiKeyError(GataError):

@@ -52,7 +52,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "storage": _room(
             "objects by key (directory, S3), Parquet parts, the catalog",
-            f"{_AWS} dagster dagster_aws polars pyarrow types_boto3_glue types_boto3_s3",
+            f"{_AWS} dagster dagster_aws msgspec polars pyarrow types_boto3_glue types_boto3_s3",
         )
     },
     {
@@ -65,6 +65,11 @@ LEVELS: tuple[dict[str, Room], ...] = (
         "orchestration": _room(
             "Dagster's nouns that no domain owns: checks, recording, partitions, alerts",
             f"{_AWS} dagster dagster_pandera google mlflow",
+        )
+    },
+    {
+        "governance": _room(
+            "what is owed to others, over specs and manifests, for any table", "dagster msgspec polars pyarrow"
         )
     },
     {
@@ -113,6 +118,10 @@ LEVELS: tuple[dict[str, Room], ...] = (
 # No clock, environment, file, Dagster or SDK.
 PURE = (
     "tables/**",
+    "governance/retention/decision",
+    "governance/retention/lifecycle",
+    "governance/retention/plans",
+    "governance/retention/rules",
     "curation/files/formats",
     "curation/mappings/hints",
     "curation/mappings/value_shapes",

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gata_assets.errors import EventError, GataError, MappingError, SettingsError
+from gata_assets.errors import EventError, GataError, MappingError, PrivacyKeyError, SettingsError
 
 DONE, FAILED, WRONG, QUEUED, INTERRUPTED = 0, 1, 2, 3, 130
 _MEANINGS = {
@@ -54,7 +54,7 @@ def errors_as_exit_codes(context: click.Context) -> Iterator[None]:
     """
     try:
         yield
-    except (SettingsError, MappingError, EventError) as error:
+    except (SettingsError, MappingError, EventError, PrivacyKeyError) as error:
         raise click.UsageError(str(error), context) from None
     except GataError as error:
         raise click.ClickException(str(error)) from None

@@ -26,10 +26,13 @@ from gata_assets.cli.keys.group import keys
 from gata_assets.cli.lake.group import lake
 from gata_assets.cli.landed.group import files, quarantine, tenants
 from gata_assets.cli.online.group import online
+from gata_assets.cli.privacy.group import privacy
 from gata_assets.cli.raw_files.group import ingest, mapping, tables
+from gata_assets.cli.retention.group import retention
 from gata_assets.cli.schemas.group import schemas
 from gata_assets.cli.servers.group import data_api, serve, ui
 from gata_assets.cli.shop.group import shop
+from gata_assets.cli.trust.group import verify
 from gata_assets.cli.webhooks.group import webhooks
 from gata_assets.errors import BatchIdError
 
@@ -179,9 +182,11 @@ def labels(as_table: bool, settings: Settings) -> None:
     command.show(settings, as_table=as_table)
 
 
-for _command in (batches, ingest, mapping, files, quarantine, tenants, tables, events, trace):
+for _command in (verify, batches, ingest, mapping, files, quarantine, tenants, tables, events, trace):
     main.add_command(_command)
-for _command in (schemas, shop, lake, online, keys, webhooks, ui, serve, consume, publish, data_api):
+for _command in (schemas, shop, lake, online, privacy, retention, keys, webhooks):
+    main.add_command(_command)
+for _command in (ui, serve, consume, publish, data_api):
     main.add_command(_command)
 
 _COUNT = click.IntRange(1, 10**7)

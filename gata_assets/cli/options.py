@@ -108,11 +108,28 @@ def _tenant_name(_: click.Context, __: click.Parameter, name: str | None) -> str
     return name
 
 
+def _owner_names(context: click.Context, parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        _owner_name(context, parameter, name)
+    return names
+
+
 def _owner_name(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
     """The name of a tenant, or of a shop behind `shop/`."""
     if name is not None:
         _tenant_name(context, parameter, name.removeprefix(SHOP_PREFIX))
     return name
+
+
+# Of commands for any number of tenants and shops, all of the target without it.
+TENANTS = click.option(
+    "--tenant",
+    "tenants",
+    multiple=True,
+    metavar="NAME",
+    callback=_owner_names,
+    help=f"Only this tenant's objects, or a shop's, {SHOP_PREFIX}NAME; may be repeated. [default: all of the target]",
+)
 
 
 def tenant_option(

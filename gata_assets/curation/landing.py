@@ -24,7 +24,7 @@ from gata_assets.curation.readers.faults import unforeseen_errors_refuse
 from gata_assets.curation.reports import Report
 from gata_assets.curation.superseding import claimed_by, counting_instead, counts_instead, replaced_files
 from gata_assets.curation.validator import FileValidator
-from gata_assets.errors import ConflictError, DataRuleError, ObjectNotFoundError
+from gata_assets.errors import ConflictError, DataRuleError, ObjectNotFoundError, RawFileError
 from gata_assets.storage.objects import ABSENT, Version
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.raw_mapping import NO_MAPPING
@@ -191,6 +191,10 @@ class Landing:
             found = validator.claims.claim(table, digest, key, validator.now, instead_of=seen)
             if found is None:
                 return None, None, key, seen == ABSENT
+            if found.was_erased:
+                raise RawFileError(
+                    "has rows of people who were erased since it landed: what is left of it is there, and counts."
+                )
             there, earlier = self._find_at(table, found.key, digest) if found.key else (None, None)
             if there is None and table not in self._versions:
                 there, earlier = self._find(table, digest)

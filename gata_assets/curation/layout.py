@@ -44,9 +44,17 @@ class TenantLayout:
         """The report on a raw file's rows (JSON), or the folder of all reports."""
         return f"{self.root}reports/{table}/" + (f"{file_id}.json" if file_id else "")
 
+    def contents(self, table: str) -> str:
+        """The folder of the claims of contents: no table begins with an underscore."""
+        return f"{self.root}reports/_contents/{table}/"
+
     def content(self, table: str, digest: str) -> str:
-        """The claim of a content by its SHA-256 (JSON): no table begins with an underscore."""
-        return f"{self.root}reports/_contents/{table}/{digest}.json"
+        """The claim of a content by its SHA-256 (JSON)."""
+        return f"{self.contents(table)}{digest}.json"
+
+    def retired(self, table: str) -> str:
+        """The day before which a table's curated days were deleted (JSON), see `curated.retired_days`."""
+        return f"{self.root}reports/_retired/{table}.json"
 
     def mapping(self, table: str, name: str | None = None) -> str:
         """A saved mapping of a table's raw files (JSON), or the folder of all of them."""
@@ -72,6 +80,11 @@ class TenantLayout:
         """The folder of a curated table, or of an event day of it."""
         return f"{self.root}curated/{table}/" + (f"{day:%Y-%m-%d}/" if day else "")
 
+    @property
+    def tombstones(self) -> str:
+        """The folder of the tombstones of erased people (JSON)."""
+        return f"{self.root}privacy/tombstones/"
+
     def features(self, batch_id: str, table: str | None = None) -> str:
         """The folder of a batch's features, or of one table of them."""
         return f"{self.root}features/{batch_id}/" + (f"{table}/" if table else "")
@@ -87,8 +100,8 @@ USERS_FILE = "users.parquet"
 ITEMS_FILE = "items.parquet"
 MANIFEST_FILE = manifests.MANIFEST_FILE
 
-# Key prefixes that no tenant may have: tickets, shops and ingestion are written there.
-RESERVED_NAMES = frozenset({"training", "intermediate", "shop", "ingestion"})
+# Key prefixes that no tenant may have: tickets, shops, ingestion and what governs data are written there.
+RESERVED_NAMES = frozenset({"training", "intermediate", "shop", "ingestion", "governance"})
 # What TENANTS says for nobody, so that no tenant has this name either.
 NOBODY = "none"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
+from gata_assets.storage.people.tombstones import TombstoneReader
 from gata_assets.tables.columns.column_spec import Reference, ReferenceMode
 from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
 from gata_assets.tables.spec import InvalidOptional, TableSpec
@@ -23,7 +24,7 @@ class CurationRules:
     what an invalid value of a nullable column rejects, where that differs from its declaration. A file whose values are
     more than `max_decoded_bytes` is refused. Of a file, and of the files of a landing day, more than
     `max_rejected_share` of the rows must not be rejected; this changes no row.
-    `tokens` take the place of personal values.
+    `tokens` take the place of personal values. `tombstones` says whose rows do not count.
     """
 
     earliest_at: datetime
@@ -34,6 +35,7 @@ class CurationRules:
     max_decoded_bytes: int = MAX_DECODED_BYTES
     max_rejected_share: float = 0.1
     tokens: Tokens = NO_TOKENS
+    tombstones: TombstoneReader = field(default_factory=TombstoneReader, compare=False)
 
     def earliest_of(self, table: str) -> datetime:
         """The earliest instant that an event time of a table may be."""

@@ -102,6 +102,8 @@ class Report:
     `figures` are None in reports of earlier releases, and for a file that was refused.
 
     `request_id` is the ID of the request that the file came by, if it came by HTTP.
+
+    `erased` counts rows of people who were erased before it was validated: they are in no other number.
     """
 
     table: str
@@ -126,6 +128,7 @@ class Report:
     mapping_name: str | None = None
     figures: RowFigures | None = None
     request_id: str | None = None
+    erased: int = 0
 
     def of_raw(self, content: RawContent) -> Report:
         """The same outcome of that content."""
@@ -168,6 +171,7 @@ class Report:
         left_out = {
             *(("mapping", "mapping_name") if self.mapping is None else ()),
             *(("request_id",) if self.request_id is None else ()),
+            *(("erased",) if not self.erased else ()),
         }
         own = {key: value for key, value in own.items() if key not in left_out}
         version = _VERSION_WITHOUT_MAPPING if self.mapping is None else _VERSION

@@ -33,6 +33,7 @@ from gata_assets.storage.datasets import find_manifest, read_files
 from gata_assets.storage.files import digest_file
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.changes.declared import COMMITTED_AT
+from gata_assets.tables.people.erased_people import ErasedPeople
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
@@ -136,6 +137,10 @@ class TenantTables:
         self.rules = rules
         self._keys: dict[tuple[str, str], pl.Series] = {}
 
+    def erased(self) -> ErasedPeople:
+        """Whose rows do not count up to now; raises PrivacyKeyError, DamagedTableError or StoreError."""
+        return self.rules.tombstones.erased(self.store, self.places.tenant, self.places.tombstones)
+
     def stored_rows(self, quarantine: StagedPart) -> tuple[StagedPart, int]:
         """A quarantine table and its own row count; 0 if it is missing or differs from what was written."""
         try:
@@ -215,6 +220,7 @@ class TenantTables:
             datetime.combine(day, time(), UTC) if day else None,
             self.rules.tokens,
             loaded_at=report.landed_at,
+            erased=self.erased() if spec.subject_columns else None,
         )
 
     def validate_rows(
@@ -226,7 +232,7 @@ class TenantTables:
         """
         context = self.context_of(spec, report)
         rejected, unknown, discarded, masked = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
-        rows, figures = 0, NO_FIGURES
+        rows, erased, figures = 0, 0, NO_FIGURES
         digest = sha256(f"{digest_context(spec, context)}{report.raw_sha256}".encode()).hexdigest()
         name = f"{report.file_id}-{digest[:_DIGITS]}"
         staged_key = f"{self.places.staged(spec.table)}{name}"
@@ -238,7 +244,8 @@ class TenantTables:
         ):
             form, most = parse_format(report.raw_key, spec.mapping.endings), self.rules.max_decoded_bytes
             for count, block in read_validated(raw, form, spec, context, source, max_decoded_bytes=most):
-                rows += count
+                rows += count - block.erased
+                erased += block.erased
                 rejected.update(block.rejected_by_rule)
                 unknown.update(block.unknown_by_rule)
                 discarded.update(block.discarded_by_rule)
@@ -260,6 +267,7 @@ class TenantTables:
             discarded_by_rule=dict(sorted(discarded.items())),
             masked=dict(sorted(masked.items())),
             figures=figures,
+            erased=erased,
         )
 
     def store_rows(self, report: Report, scratch: Path) -> None:

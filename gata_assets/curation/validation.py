@@ -28,6 +28,7 @@ from gata_assets.tables.row_rules import (
     FITTING_RULE,
     READABLE_RULE,
     RowContext,
+    ValidatedColumns,
     consistency_rule_names,
     rule_names,
     validate_columns,
@@ -47,7 +48,8 @@ _MASKING_VERSION = 2
 class ValidatedRows:
     """Rows of a block: valid ones in the table's `staged_schema`, without columns that the file lacks, and rejected
     ones in its `quarantine_schema`; and by rule, how many rows broke it, how many valid rows have an unknown reference,
-    and how many valid rows lost a value; how many values were masked, by column or kind; and what else is counted.
+    and how many valid rows lost a value; how many values were masked, by column or kind; what else is counted; and how
+    many rows of people who were erased are in neither.
     """
 
     valid: pa.Table
@@ -57,6 +59,7 @@ class ValidatedRows:
     discarded_by_rule: Mapping[str, int]
     masked: Mapping[str, int]
     figures: RowFigures
+    erased: int = 0
 
 
 def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
@@ -80,13 +83,19 @@ def digest_context(spec: TableSpec, context: RowContext) -> str:
     for name, known in context.known.items():
         if modes[name] is ReferenceMode.REJECT:
             digest.update("\n".join(map(str, known)).encode())
+    if context.erased:
+        digest.update(context.erased.digest.encode())
     return digest.hexdigest()[:32]
 
 
 def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source_file: str) -> ValidatedRows:
     """Split the rows of a block into valid and rejected ones."""
-    known = {name: (column.values, column.given) for name, column in block.known.items()}
-    found = validate_columns(spec, block.texts, context, known)
+    found = _validate_columns(spec, block, context)
+    erased = context.erased.rows_of(spec, found.values) if context.erased else None
+    if erased is not None:
+        # As if they had never been in the file.
+        block = block.only(~erased)
+        found = _validate_columns(spec, block, context)
     is_readable = pl.Series(block.faults == READABLE)
     # An unreadable row breaks no other rule.
     broken = {name: rows & is_readable for name, rows in found.broken.items()}
@@ -106,7 +115,13 @@ def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source
         discarded_by_rule=_count({name: rows & is_valid for name, rows in found.discarded.items()}),
         masked=masked + also_masked,
         figures=RowFigures(found.missing, found.unfilled, _count_inconsistent(spec, broken), block.unused),
+        erased=0 if erased is None else int(erased.sum()),
     )
+
+
+def _validate_columns(spec: TableSpec, block: RawBlock, context: RowContext) -> ValidatedColumns:
+    known = {name: (column.values, column.given) for name, column in block.known.items()}
+    return validate_columns(spec, block.texts, context, known)
 
 
 def _count_inconsistent(spec: TableSpec, broken: Mapping[str, pl.Series]) -> int:

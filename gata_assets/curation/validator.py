@@ -195,14 +195,12 @@ class FileValidator(MappedTables):
 
         def blank(content: RawContent, before: Report | None) -> Report:
             """A report without rows; the file landed when it first had this content."""
-            is_same = (
-                before is not None and before.raw_version != ABSENT and before.raw_sha256 in (None, content.sha256)
-            )
-            landed = before.landed_at if before and is_same else first_seen_at()
+            same = before if before and before.raw_version != ABSENT else None
+            same = same if same and self.claims.continues(table, content.sha256, same.raw_sha256) else None
             own = None if choice.mapping == NO_MAPPING else choice.mapping
-            came_by = (before.request_id if before and is_same else None) or request_id
+            landed = same.landed_at if same else first_seen_at()
             report = Report(table, name, key, landed, settings, mapping=own, mapping_name=choice.name)
-            return replace(report.of_raw(content), request_id=came_by)
+            return replace(report.of_raw(content), request_id=(same.request_id if same else None) or request_id)
 
         with scratch_directory() as scratch:
 

@@ -14,6 +14,7 @@ import dagster as dg
 
 from gata_assets import __version__
 from gata_assets.definitions.stores import build_store
+from gata_assets.governance.retention.history_job import build_history_cleaning
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.logs import default_logger
 from gata_assets.orchestration.alerting.channels import AlertChannel, LoggedAlerts, SnsAlerts
@@ -106,6 +107,8 @@ def build_definitions(
     takes_events = bool(lakes) or (settings.interactions.tenants != () if tenants is None else bool(tenants))
     tenants = tenants_prepared(settings, store) if tenants is None else tenants
     of_tables, of_lakes = new_tenants_of_tables(settings, tenants), new_tenants_of_lakes(settings, lakes)
+    history = build_history_cleaning(settings.retention.history_days, is_on=settings.retention.rules.is_on)
+    tickets = dg.Definitions.merge(tickets, history)
     sources = sources_prepared(settings, store) if ticket_source is None else ()
     if sources:
         from gata_assets.definitions.shop import build_shop_definitions

@@ -18,6 +18,7 @@ from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.asset_pages.raw_files import raw_files_spec
 from gata_assets.orchestration.jobs import INTERACTION_SCHEDULE, build_schedule, day_partitions
 from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import curation_rules
 from gata_assets.settings.values import EngineKind
 from gata_assets.storage.resource import ObjectStoreResource
 
@@ -34,7 +35,7 @@ def build_interaction_definitions(
     is named by the sensor.
     """
     rules = InteractionAssetRules(
-        curation=settings.interactions.curation_rules,
+        curation=curation_rules(settings),
         interactions=settings.interactions.rules,
         days=day_partitions(settings.interactions.earliest_interaction),
         engine=settings.interactions.engine.value,

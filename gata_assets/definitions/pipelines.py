@@ -178,6 +178,7 @@ def build_interaction_pipelines(bench: Workbench) -> list[Pipeline]:
     if not bench.tenants:
         return []
     from gata_assets.interactions.assets.pipeline import InteractionPipeline
+    from gata_assets.settings.table_specs import curation_rules
 
-    store, rules, curation = build_store(settings), settings.interactions.rules, settings.interactions.curation_rules
+    store, rules, curation = build_store(settings), settings.interactions.rules, curation_rules(settings)
     return [InteractionPipeline(tenant, store, rules, curation, bench.job) for tenant in bench.tenants]

@@ -31,7 +31,9 @@ class CuratedInteractions(_Exact):
     """What users did with items on one day (UTC): one row an interaction, by time, then user, item and type."""
 
     user_id: str = pa.Field(
-        str_length={"min_value": 1}, description="The user, as the tenant names them.", metadata={"personal": True}
+        str_length={"min_value": 1},
+        description="The user, as the tenant names them.",
+        metadata={"personal": True, "subject": True},
     )
     item_id: str = pa.Field(
         str_length={"min_value": 1},

@@ -91,7 +91,7 @@ class RawTickets(pa.DataFrameModel):
     )
     routed_by: str = _text("What routed it, where a file says so.")
     initial_group_id: str = _text("The group that it was first given, where a file says so.")
-    requester_id: str = _text("Who asked.", personal=True)
+    requester_id: str = _text("Who asked.", personal=True, subject=True)
     submitter_id: str = _text("Who wrote it down.", personal=True)
     assignee_id: str = _text("Who answers.", personal=True)
     organization_id: str = _text("The requester's organization.")

@@ -240,3 +240,17 @@ def in_one_transaction(instance: dg.DagsterInstance) -> Iterator[None]:
     log = instance.event_log_storage
     with log.in_one_transaction() if isinstance(log, _SqliteEventLog) else nullcontext():
         yield
+
+
+def remove_run_file(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Remove the database of a deleted run's events: SQLite has one for each run, and keeps its size when it is empty.
+
+    Where all runs are in one database, such as PostgreSQL, there is none. Another process that has read the file, and
+    asks for the events of the run that is no more, gets an error in place of none until it is started again.
+    """
+    storage = instance.event_log_storage
+    if isinstance(storage, SqliteEventLogStorage):
+        # Of files in this set, Dagster believes that they have tables.
+        storage._initialized_dbs.discard(run_id)
+        for ending in ("", "-wal", "-shm", "-journal"):
+            Path(storage.path_for_shard(run_id) + ending).unlink(missing_ok=True)

@@ -49,6 +49,20 @@ class WithoutBatches:
         return {}
 
 
+class StoredBatches(Protocol):
+    """The part of a pipeline that says what the target has of its batches."""
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+
+    def stored_batch_ids(self) -> list[str]:
+        """Batches with at least part of a dataset in the target, ascending; raises StoreError."""
+
+    def places(self, batch_id: str) -> BatchPlaces:
+        """Where the files of a batch are, whether they exist or not; raises StoreError if that is not known."""
+
+
 class Pipeline(Protocol):
     """A pipeline from batch IDs to training data."""
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import Self, cast, get_args
 
 from dotenv.parser import parse_stream
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gata_assets.environment import set_default, variables
 from gata_assets.errors import SettingsError
 from gata_assets.settings.config_values import find_config_values, unknown_setting
+from gata_assets.settings.governance.privacy import PrivacySettings
+from gata_assets.settings.governance.retention import RetentionSettings
 from gata_assets.settings.ingestion.consumer import ConsumerSettings
 from gata_assets.settings.ingestion.earlier_names import ALIASES, REFUSED_IN_FILES
 from gata_assets.settings.ingestion.earlier_names import REFUSED as REFUSED_EARLIER_NAMES
@@ -34,6 +36,7 @@ from gata_assets.settings.shop import REFUSED as REFUSED_OF_SHOP
 from gata_assets.settings.shop import ShopSettings
 from gata_assets.settings.tickets import TicketSettings
 from gata_assets.settings.tracking.mlflow import OF_CLIENT, MlflowSettings
+from gata_assets.settings.values import wrong
 from gata_assets.tickets.arrivals.decision import ArrivalRules
 
 DEFAULT_ENV_FILE = "local.env"
@@ -60,11 +63,24 @@ class Settings(BaseModel):
     kafka: KafkaSettings = Field(description="Kafka: brokers and topics")
     consumer: ConsumerSettings = Field(description="The consumer of topics")
     quality: QualitySettings = Field(description="The quality of data: scores, and metrics of jobs")
+    privacy: PrivacySettings = Field(description="Privacy: the keys by which erased people are known")
     mlflow: MlflowSettings = Field(description="MLflow: where finished datasets are logged")
+    retention: RetentionSettings = Field(description="How long data is kept, and what is deleted")
     automation: AutomationSettings = Field(
         description="What runs automatically, once it is switched on in Dagster's UI"
     )
     project: ProjectSettings = Field(description="The project as a whole")
+
+    @model_validator(mode="after")
+    def _days_are_kept_as_long_as_they_are_read(self) -> Self:
+        read, kept = self.interactions.rules.seen_period_days, self.retention.raw.delete
+        if self.retention.retention == "on" and kept <= read:
+            raise wrong(
+                f"RETENTION_RAW ({self.retention.raw}) deletes days after {kept}, and the next batches read {read} "
+                "(INTERACTION_PERIOD, SEEN_ITEMS_PERIOD): keep them longer. Example: RETENTION_RAW=7/30/90/"
+                f"{max(read + 30, 365)}"
+            )
+        return self
 
     @property
     def arrival_rules(self) -> ArrivalRules:

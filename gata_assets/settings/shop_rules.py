@@ -10,6 +10,7 @@ from gata_assets.curation.policy import CurationRules
 from gata_assets.errors import SettingsError, TableSpecError
 from gata_assets.settings.model import Settings
 from gata_assets.shop.prod.source import ProdSettings
+from gata_assets.storage.people.tombstones import TombstoneReader
 from gata_assets.tables.masking.tokens import Tokens
 from gata_assets.tables.spec import TableSpec
 
@@ -53,6 +54,7 @@ def shop_rules(settings: Settings) -> CurationRules:
         max_decoded_bytes=others.max_decoded_bytes,
         max_rejected_share=others.max_rejected_share,
         tokens=Tokens(key),
+        tombstones=TombstoneReader(settings.privacy.privacy_keys),
     )
 
 

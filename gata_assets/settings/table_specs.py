@@ -9,6 +9,7 @@ from gata_assets.errors import SettingsError, TableSpecError
 from gata_assets.interactions.tables import TABLES
 from gata_assets.lake.tables import RAW_TICKETS, TICKETS
 from gata_assets.settings.model import Settings
+from gata_assets.storage.people.tombstones import TombstoneReader
 from gata_assets.tables.spec import TableSpec
 
 
@@ -30,7 +31,8 @@ def own_tables(settings: Settings) -> dict[str, TableSpec]:
 
 def curation_rules(settings: Settings) -> CurationRules:
     """What makes a raw row of any of these tables valid; raises SettingsError for a wrong declaration."""
-    rules = settings.interactions.curation_rules
+    reader = TombstoneReader(settings.privacy.privacy_keys)
+    rules = replace(settings.interactions.curation_rules, tombstones=reader)
     if has_own_tickets(settings):
         return rules
     return replace(rules, earliest_of_tables={TICKETS: settings.lake.earliest_at})

@@ -37,7 +37,12 @@ class _Exact(pa.DataFrameModel):
 class Customers(_Exact):
     """The customers: the latest row of each; e-mail addresses and phone numbers are tokens."""
 
-    customer_id: str = pa.Field(unique=True, str_length=_NOT_EMPTY, description="The customer.")
+    customer_id: str = pa.Field(
+        unique=True,
+        str_length=_NOT_EMPTY,
+        description="The customer.",
+        metadata={"personal": True, "subject": True},
+    )
     email: str = pa.Field(
         nullable=True, description="A token of the e-mail address.", metadata={"format": "email", "personal": "token"}
     )

@@ -89,6 +89,8 @@ def _check_column(spec: TableSpec, column: ColumnSpec, names: list[str]) -> None
     require(column.format is None or kind == pl.String(), "formats are of texts")
     require(column.personal in (True, False, *MASKS), f"personal is true, false, {_either(MASKS)}")
     require(column.personal not in MASKS or kind == pl.String(), "masked columns are texts")
+    is_named = kind == pl.String() or kind.is_integer()
+    require(not column.subject or (column.personal and is_named), "subjects are personal, and texts or integers")
     is_plain = column.name in spec.key or column.name in spec.references
     require(column.personal not in MASKS or not is_plain, "no column of the key or of a reference is masked")
 

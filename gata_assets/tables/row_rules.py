@@ -24,6 +24,7 @@ from gata_assets.tables.mapped_table import map_texts, read_values
 from gata_assets.tables.masking.formats import FORMATS
 from gata_assets.tables.masking.rows import as_stored, identifier_rule_names, identifier_rules
 from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
+from gata_assets.tables.people.erased_people import ErasedPeople
 from gata_assets.tables.raw_mapping import NO_MAPPING
 from gata_assets.tables.spec import InvalidOptional, TableSpec
 
@@ -34,7 +35,7 @@ READABLE_RULE, FITTING_RULE = "row_is_readable", "row_fits_the_columns"
 class RowContext:
     """The context of a run that validates rows: the event window `[start_at, end_at)`, and by column the values of the
     referenced table and what happens to rows with other values; `committed_at` is the commit time of a file's changes
-    if its rows have none, `tokens` the masks of its values, `loaded_at` when the file landed.
+    if its rows have none, `tokens` the masks of its values, `loaded_at` when it landed; rows of `erased` do not count.
     """
 
     start_at: datetime | None = None
@@ -44,6 +45,7 @@ class RowContext:
     committed_at: datetime | None = None
     tokens: Tokens = NO_TOKENS
     loaded_at: datetime | None = None
+    erased: ErasedPeople | None = None
 
 
 _NONE: Mapping[str, tuple[pl.Series, pl.Series]] = MappingProxyType({})
@@ -81,8 +83,8 @@ def validate_columns(
         if _asks_whether_given(column) or name in context.known:
             given[_given(column)] = known[name][1] if name in known else are_given(texts[name])
     frame = pl.DataFrame({**values, **given})
-    filled = sum(int(given[_given(column)].sum()) for column in present if not column.nullable)
-    missing = len(spec.required) * len(frame) - filled
+    missing = len(spec.required) * len(frame)
+    missing -= sum(int(given[_given(column)].sum()) for column in present if not column.nullable)
     unfilled = sum(values[name].null_count() if name in values else len(frame) for name in spec.optional)
     rules = _column_rules(spec, tuple(values)) | _window_rule(spec, context)
     broken, discarded = _evaluate(frame, rules), dict[str, pl.Series]()
@@ -267,10 +269,8 @@ def _type_words(column: ColumnSpec) -> str:
         return FORMATS[column.format].words if column.format else "is_json"
     if isinstance(kind, pl.Datetime):
         return "is_iso_8601" if {*column.instants} <= {ISO_8601, DAY} else "is_an_instant"
-    if isinstance(kind, pl.Date):
-        return "is_a_day"
-    if kind == pl.Boolean():
-        return "is_true_or_false"
+    if kind in (pl.Date(), pl.Boolean()):
+        return "is_a_day" if kind == pl.Date() else "is_true_or_false"
     return "is_a_whole_number" if kind.is_integer() else "is_a_number"
 
 

@@ -83,7 +83,7 @@ class AvroRecord:
 
 
 # The fields of a column that are in no digest, or in their own way.
-_NOT_IN_DIGESTS = ("description", "checks", "format", "json")
+_NOT_IN_DIGESTS = ("description", "checks", "format", "json", "subject")
 # The fields of a table that other tables do not have.
 _OF_SOME = ("changes", "totals", "parent_rules", "card_numbers", "phone_regions", "more", "pages", "staged_as")
 # The fields of a table that are not keys of its Config's metadata.
@@ -240,6 +240,11 @@ class TableSpec:
         texts = dict.fromkeys([*(column.name for column in self.raw_columns), "row"], pl.String())
         places = dict.fromkeys(("source_record", "source_line"), pl.Int64())
         return {**texts, "rules": pl.List(pl.String()), "source_file": pl.String(), **places}
+
+    @cached_property
+    def subject_columns(self) -> tuple[str, ...]:
+        """The columns that name the person whom a row is about."""
+        return tuple(column.name for column in self.columns if column.subject)
 
     @cached_property
     def references(self) -> dict[str, Reference]:

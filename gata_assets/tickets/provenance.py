@@ -18,6 +18,8 @@ from gata_assets.ticket_contract.accounting import TextCounts, TicketAccount
 from gata_assets.tickets.rules import NEW_SETTINGS, PreparationRules
 
 PROVENANCE = "provenance"
+# Where a table's file has it, as JSON, in its own metadata.
+FILE_KEY = b"gata_assets"
 SHA256 = "sha256"
 LABEL_NAMES = "label_names"
 

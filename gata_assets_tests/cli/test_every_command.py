@@ -23,6 +23,7 @@ from gata_assets_tests.support.command import gata
 WITHOUT_JSON = {
     "mapping show": "prints nothing but JSON, which --mapping-file reads",
     "lake schema": "prints nothing but JSON",
+    "retention rules": "prints nothing but JSON",
 }
 WITHOUT_SETTINGS = {
     "mapping presets": "lists what is in the package",

@@ -34,10 +34,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_command_and_option_exists(page: Path) -> None:
     for name, rest in re.findall(r"\bgata ([a-z]+(?:-[a-z]+)*)((?: +[^\s`|]+)*)", page.read_text()):
         command = main.commands.get(name)
-        if isinstance(command, click.Group):
+        words = rest.split()
+        while isinstance(command, click.Group):
             alone = command if command.invoke_without_command else None
-            command = command.commands.get((rest.split() or [""])[0], alone)
+            command = command.commands.get(words.pop(0) if words else "", alone)
             assert command, f"gata {name}{rest}"
+            if command is alone:
+                break
         if command is None:
             # A word after the program's name in a sentence has no options.
             assert " --" not in rest, f"gata {name}{rest}"

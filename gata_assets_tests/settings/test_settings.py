@@ -77,7 +77,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         (
             "TENANTS",
             "acme,none",
-            "'acme,none' must be names of 1 to 63 of a-z 0-9 _, other than ingestion, intermediate, none, shop",
+            "'acme,none' must be names of 1 to 63 of a-z 0-9 _, other than governance, ingestion, intermediate, none, ",
         ),
         ("TABLE_SPECS", "my tables", "'my tables' must be names of Python modules"),
         ("PREPARE_SCHEDULE", "weekly", "'weekly' is not a schedule: five fields are needed"),
@@ -247,6 +247,7 @@ def test_every_setting_is_listed_with_its_group_meaning_and_example() -> None:
         "SCHEMA_REGISTRY_URL",
         "SCHEMA_REGISTRY_PASSWORD",
         "KAFKA_SASL_PASSWORD",
+        "PRIVACY_KEYS",
     ]
 
 

@@ -20,12 +20,19 @@ import pyarrow.parquet as pq
 
 from gata_assets import __version__
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST, validity_check
-from gata_assets.curation.curated.merge import Merge, MergedIdentity, MergedRows, merge_partitions, staged_rows
+from gata_assets.curation.curated.erasures import describe_erasure, without_erased
+from gata_assets.curation.curated.merge import (
+    Merge,
+    MergedIdentity,
+    MergedRows,
+    merge_partitions,
+    staged_rows,
+)
 from gata_assets.curation.curated.staleness import Partition, StalePartitionFinder
 from gata_assets.curation.reports import StagedPart, check_no_part_is_lost
 from gata_assets.curation.staged.day_parts import DayPartReader, is_day_of_file, reading_days
 from gata_assets.curation.validated_files import DAMAGED
-from gata_assets.errors import DamagedTableError, ObjectNotFoundError
+from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
@@ -83,16 +90,20 @@ class TableCurator(StalePartitionFinder):
     # more, of rows of a hundred bytes.
     rows_at_once = 32_768
 
-    def curate(self, table: str, partitions: Iterable[Partition]) -> Iterator[CuratedPartition]:
+    def curate(
+        self, table: str, partitions: Iterable[Partition], *, erased_by: str | None = None
+    ) -> Iterator[CuratedPartition]:
         """Write partitions from the parts that count, in ascending order, including partitions without rows.
 
-        A partition whose checks fail is not written.
+        A partition whose checks fail is not written. With `erased_by`, the name of a request, one that was built from
+        the same files before says that it differs by erased people alone.
         """
         spec = self.tables[table]
         # Before the reports: a writer that publishes a partition from now on may know files that these do not name.
         before = self._list_partitions(table)
         parts = self.parts(table)
         wanted = sorted(partitions)  # type: ignore[type-var]
+        self._require_kept(table, wanted)
         expected = (part for day in wanted for part in parts.get(day, ()))
         with reading_days(self.store, spec.event_time, expected) as reader:
 
@@ -101,7 +112,8 @@ class TableCurator(StalePartitionFinder):
 
             # The next days are merged while these are written: writing waits for the disk.
             ready = map(prepare, _in_batches(wanted, parts, self.rows_at_once))
-            yield from map_in_order(partial(self._write, spec, before), chain.from_iterable(ready), CALLS_AT_ONCE)
+            written = partial(self._write, spec, before, erased_by)
+            yield from map_in_order(written, chain.from_iterable(ready), CALLS_AT_ONCE)
 
     def refresh(self, table: str) -> CuratedPartition | None:
         """Write an unpartitioned table if it is due."""
@@ -113,6 +125,16 @@ class TableCurator(StalePartitionFinder):
         for table in tables:
             if table in referenced:
                 self.refresh(table)
+
+    def _require_kept(self, table: str, partitions: Sequence[Partition]) -> None:
+        """Raise DataRuleError for days that were deleted for good: what is left of their rows is no day."""
+        first = self.first_day(table)
+        retired = [day for day in partitions if day and day < first]
+        if retired:
+            raise DataRuleError(
+                f"{self.places.tenant}/{table}: {len(retired):,} of {len(partitions):,} days, from {retired[0]} to "
+                f"{retired[-1]}, cannot be curated: retention has deleted the days before {first}."
+            )
 
     def _list_partitions(self, table: str) -> dict[str, dict[str, Version]]:
         """The keys in the folder of each partition, with their versions."""
@@ -126,16 +148,18 @@ class TableCurator(StalePartitionFinder):
     ) -> list[_Prepared]:
         parts = [part for of_day in partitions.values() for part in of_day]
         staged = dict(zip(parts, self._read_staged(parts, spec, reader), strict=True))
+        kept = without_erased(self.erased(), spec, staged) if spec.subject_columns else staged
         merge = self.merges.get(spec.table, partial(merge_partitions, spec))
-        merged = merge({day: [staged[part] for part in of_day] for day, of_day in partitions.items()})
+        merged = merge({day: [kept[part] for part in of_day] for day, of_day in partitions.items()})
         # Arrow keeps the memory of each thread: 10 to 30 MB for a million rows. Releasing it once per day would take a
         # tenth more time than here.
         pa.default_memory_pool().release_unused()
         prepared = []
         for day, rows in merged.items():
             read = {part.key: len(staged[part]) for part in partitions[day]}
+            erased = sum(len(staged[part]) - len(kept[part]) for part in partitions[day])
             outcomes = {
-                NO_ROW_IS_LOST: check_no_part_is_lost(partitions[day], read, rows.rows, rows.repeated),
+                NO_ROW_IS_LOST: check_no_part_is_lost(partitions[day], read, rows.rows, rows.repeated + erased),
                 validity_check(spec.table): rows.outcomes,
                 **rows.checks,
             }
@@ -143,7 +167,11 @@ class TableCurator(StalePartitionFinder):
         return prepared
 
     def _write(
-        self, spec: TableSpec, before: Mapping[str, Mapping[str, Version]], prepared: _Prepared
+        self,
+        spec: TableSpec,
+        before: Mapping[str, Mapping[str, Version]],
+        erased_by: str | None,
+        prepared: _Prepared,
     ) -> CuratedPartition:
         """Write the files of a partition, replacing those that were there `before`, unless a check has failed."""
         day, merged = prepared.day, prepared.merged
@@ -179,6 +207,7 @@ class TableCurator(StalePartitionFinder):
                         spec.repetitions.dropped: curated.dropped,
                         "reason": curated.reason,
                         **merged.details,
+                        **(describe_erasure(self.store, folder, spec, prepared.parts, erased_by) if erased_by else {}),
                     },
                 )
             )

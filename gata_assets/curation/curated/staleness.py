@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from gata_assets.curation.curated.merge import table_file
+from gata_assets.curation.curated.retired_days import retired_before
 from gata_assets.curation.layout import MANIFEST_FILE
 from gata_assets.curation.reports import Report, StagedPart
 from gata_assets.curation.superseding import valid_reports
@@ -38,6 +39,11 @@ class StalePartitionFinder(FileValidator):
         """The digest of the rules by which a table's rows are merged; None where nothing but its spec decides."""
         return None
 
+    def first_day(self, table: str) -> date:
+        """The first day of a table that may be curated: those before it were deleted for good."""
+        is_by_day = self.tables[table].partition_by
+        return (retired_before(self.store, self.places, table) if is_by_day else None) or date.min
+
     def parts(self, table: str) -> dict[Partition, list[StagedPart]]:
         """The staged parts that count, by partition; an unpartitioned table has its partition even without parts.
 
@@ -45,7 +51,7 @@ class StalePartitionFinder(FileValidator):
         that was validated when the table was not yet curated by day.
         """
         spec = self.tables[table]
-        reports = valid_reports(self.reports(table))
+        reports, first = valid_reports(self.reports(table)), self.first_day(table)
         if spec.repetitions is Repetitions.LATEST:
             reports.sort(key=lambda report: (report.landed_at, report.file_id))
         found: dict[Partition, list[StagedPart]] = {} if spec.partition_by else {None: []}
@@ -53,6 +59,8 @@ class StalePartitionFinder(FileValidator):
             for part in report.parts:
                 if spec.partition_by and part.day is None:
                     raise self._not_by_day(report)
+                if part.day and part.day < first:
+                    continue
                 found.setdefault(part.day if spec.partition_by else None, []).append(part)
         if spec.repetitions is Repetitions.EXACT:
             found = {day: sorted(parts) for day, parts in found.items()}
@@ -63,12 +71,14 @@ class StalePartitionFinder(FileValidator):
 
         With a range, the stale days in it and all days in it that were never curated, even if they have no rows.
         """
-        known = self._built_from(table)
+        earliest = self.first_day(table)
+        known = {day: built for day, built in self._built_from(table).items() if day is None or day >= earliest}
         rules = self.merge_rules(table)
         counts = {day: tuple(part.key for part in parts) for day, parts in self.parts(table).items()}
         found = {day for day in known.keys() | counts.keys() if known.get(day) != BuiltFrom(counts.get(day, ()), rules)}
         if first and last:
-            return [day for day in self.days_between(first, last) if day in found or day not in known]
+            between = self.days_between(max(first, earliest), last)
+            return [day for day in between if day in found or day not in known]
         return sorted(found)  # type: ignore[type-var]
 
     @staticmethod

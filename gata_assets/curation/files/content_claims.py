@@ -19,20 +19,23 @@ from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 VOID_AFTER = timedelta(minutes=15)
 
 
-class _Claim(msgspec.Struct, frozen=True):
+class _Claim(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str
     at: Annotated[datetime, msgspec.Meta(tz=True)]
+    # Of content with rows of erased people: the SHA-256 of what took its place.
+    successor: str | None = None
 
 
 class FoundClaim(NamedTuple):
     """What another has claimed: the key of the content's raw file, None for a damaged claim; and the claim's version.
 
-    It `is_alive` while a process may be storing the file.
+    It `is_alive` while a process may be storing the file. Content that `was_erased` must not land again.
     """
 
     key: str | None
     version: Version
     is_alive: bool = False
+    was_erased: bool = False
 
 
 class ContentClaims:
@@ -69,4 +72,22 @@ class ContentClaims:
             found = msgspec.json.decode(content, type=_Claim)
         except ValueError:
             return FoundClaim(None, version)
-        return FoundClaim(found.key, version, abs(now - found.at) < VOID_AFTER)
+        return FoundClaim(found.key, version, abs(now - found.at) < VOID_AFTER, found.successor is not None)
+
+    def refuse(self, table: str, digest: str, successor: str, now: datetime) -> None:
+        """Let content with rows of erased people never land again; raises StoreError."""
+        claim = _Claim("", now, successor)
+        self._store.write(self._places.content(table, digest), msgspec.json.encode(claim))
+
+    def continues(self, table: str, digest: str | None, before: str | None) -> bool:
+        """Whether content is what was there before, also without rows of people who were erased since.
+
+        Raises StoreError.
+        """
+        if before in (None, digest):
+            return True
+        try:
+            found = msgspec.json.decode(self._store.read(self._places.content(table, str(before))), type=_Claim)
+        except (ObjectNotFoundError, ValueError):
+            return False
+        return found.successor == digest

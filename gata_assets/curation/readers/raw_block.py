@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -53,6 +53,28 @@ class RawBlock:
         """The texts of rows, by column."""
         known = [column.texts_at(places).alias(name) for name, column in self.known.items()]
         return [*(column.gather(places) for column in self.texts), *known]
+
+    def only(self, is_kept: NDArray[np.bool_]) -> RawBlock:
+        """The block with these rows alone."""
+        places = np.flatnonzero(is_kept)
+        known = {
+            name: KnownColumn(
+                column.values.gather(places),
+                column.given.gather(places),
+                lambda at, column=column: column.texts_at(places[at]),  # type: ignore[misc]
+            )
+            for name, column in self.known.items()
+        }
+        fault_texts = {new: self.fault_texts[old] for new, old in enumerate(places.tolist()) if old in self.fault_texts}
+        return replace(
+            self,
+            texts=self.texts[places],
+            records=self.records[places],
+            lines=self.lines[places],
+            faults=self.faults[places],
+            fault_texts=fault_texts,
+            known=known,
+        )
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -12,10 +12,10 @@ from datetime import datetime
 from hashlib import sha256
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gata_assets.curation.files.formats import Compression, FileFormat, RawFormat, events_stem, raw_key
 from gata_assets.curation.layout import TenantLayout
+from gata_assets.governance.trust.proofs import encode_proven
 from gata_assets.ingestion.segments.event import Event, Segment
 from gata_assets.ingestion.segments.lines import line_of
 
@@ -108,6 +108,4 @@ def _encode(stream: str, events: Sequence[Event], forms: Sequence[str]) -> bytes
         forms,
     ]
     arrays = [pa.array(values, field.type) for values, field in zip(columns, ORIGIN_SCHEMA, strict=True)]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=ORIGIN_SCHEMA), sink, compression="zstd")
-    return bytes(sink.getvalue().to_pybytes())
+    return encode_proven(pa.Table.from_arrays(arrays, schema=ORIGIN_SCHEMA))

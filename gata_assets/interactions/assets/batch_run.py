@@ -138,6 +138,7 @@ class InteractionRun:
         """The curated layer as the batch reads it; raises DataRuleError if any of its days is missing or stale."""
         windows = windows_from_day_on(batch_id, self._rules, self._earliest)
         seen_days = self._layer.look(days_of(windows.seen))
+        seen_days.require_kept()
         days = seen_days.part(days_of(windows.window))
         catalog = self._layer.catalog_digest()
         if not days.has_interactions and self._layer.files_waiting:
@@ -225,7 +226,8 @@ class InteractionRun:
 
     def _call_engine(self, name: DatasetKind, batch: _Batch, features: StoredTables | None) -> base.BuiltTables | None:
         """What the engine builds; None if there is nothing to build from."""
-        curated = base.CuratedWindow(self._places, batch.windows.window, batch.windows.seen)
+        windows, erased = batch.windows, self._layer.curator.erased()
+        curated = base.CuratedWindow(self._places, windows.window, windows.seen, erased)
         if name is DatasetKind.FEATURES:
             return self._engine.make_features(curated, self._store) if batch.days.has_interactions else None
         if features is None or not features.has_rows:

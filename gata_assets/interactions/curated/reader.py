@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from gata_assets.batches import Window, days_of
@@ -23,6 +24,7 @@ from gata_assets.storage.datasets import read_files, read_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.columns.jit import load_compiler
 from gata_assets.tables.manifests import Manifest
+from gata_assets.tables.people.erased_people import NEVER, ErasedPeople
 
 _INSTANT = pl.Datetime("us", "UTC")
 _EVENT_COLUMNS = {
@@ -66,9 +68,10 @@ def read_events(
     catalog: pl.DataFrame,
     store: ObjectStore,
     *,
+    erased: ErasedPeople | None = None,
     rows_at_once: int = _ROWS_PER_GROUP,
 ) -> EventTable:
-    """The interactions of a window, with codes for the items of the catalog too.
+    """The interactions of a window, with codes for the items of the catalog too; without those of people `erased`.
 
     Days are read together up to `rows_at_once` rows, which does not affect the result. Raises ObjectNotFoundError for a
     day that was not curated, DamagedTableError, or DataRuleError.
@@ -83,7 +86,7 @@ def read_events(
         coder.add_items(catalog)
         while coming is not None:
             days, coming = coming.result(), next(reads, None)
-            coder.add(*days)
+            coder.add(*(_without_erased(erased, *days) if erased else days))
     return coder.finish()
 
 
@@ -150,6 +153,32 @@ def _read_days(
     if start_at < window.start_at or end_at > window.end_at:
         events = events.filter(pl.col("timestamp").is_between(window.start_at, window.end_at, closed="left"))
     return events, users, items
+
+
+def _without_erased(
+    erased: ErasedPeople, events: pl.DataFrame, users: pl.DataFrame, items: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The interactions, users and items as if the people had never been there."""
+    limits = erased.limits(users["user_id"], users["user_key"].to_numpy())
+    is_hit = limits != NEVER
+    if not is_hit.any():
+        return events, users, items
+    hits = users.select("user_key").filter(is_hit).with_columns(limit=pl.Series(limits[is_hit])).unique()
+    # Few rows, of which those after the erasure count.
+    places = events["user_key"].is_in(hits["user_key"].implode()).arg_true()
+    theirs = events[places].join(hits, on="user_key", how="left", maintain_order="left")
+    is_gone = theirs["timestamp"].to_physical() <= theirs["limit"]
+    is_kept = np.ones(len(events), dtype=np.bool_)
+    is_kept[places.filter(is_gone)] = False
+    kept = events.filter(is_kept)
+    return kept, _still_there(users, "user_key", theirs, kept), _still_there(items, "item_key", theirs, kept)
+
+
+def _still_there(ids: pl.DataFrame, key: str, theirs: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+    """The users or items without those that only rows which do not count had."""
+    suspects = theirs[key].unique()
+    present = kept[key].filter(kept[key].is_in(suspects.implode())).unique()
+    return ids.filter(~ids[key].is_in(suspects.filter(~suspects.is_in(present.implode())).implode()))
 
 
 def _fetch(

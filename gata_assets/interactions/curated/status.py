@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
+from gata_assets.curation.curated.erasures import COUNTS_AS
 from gata_assets.curation.layout import INTERACTIONS_FILE, ITEMS_FILE
 from gata_assets.curation.superseding import replaced_files
 from gata_assets.errors import DataRuleError
@@ -22,7 +23,8 @@ from gata_assets.tables.manifests import FileEntry, Manifest
 class StoredDay:
     """A day's curated table: its SHA-256 (None without a complete table), its rows, and whether it must be curated.
 
-    `is_due` says that it was built from other parts than the current ones, or never; `repeated` rows were dropped.
+    `is_due` says that it was built from other parts than the current ones, or never; `repeated` rows were dropped. Of a
+    day that people were erased from, `sha256` is that of before.
     """
 
     day: date
@@ -30,15 +32,20 @@ class StoredDay:
     rows: int
     repeated: int
     is_due: bool
+    was_erased: bool = False
 
 
 @dataclass(frozen=True)
 class StoredDays:
-    """The days of a window, in order; `staged` are the days for which any current file has a row."""
+    """The days of a window, in order; `staged` are the days for which any current file has a row.
+
+    Days before `first_day` were deleted for good.
+    """
 
     tenant: str
     found: tuple[StoredDay, ...]
     staged: frozenset[date]
+    first_day: date = date.min
 
     @property
     def days(self) -> tuple[date, ...]:
@@ -58,16 +65,26 @@ class StoredDays:
     def part(self, days: Iterable[date]) -> StoredDays:
         """The subset of these days that is in `days`."""
         wanted = set(days)
-        return StoredDays(self.tenant, tuple(stored for stored in self.found if stored.day in wanted), self.staged)
+        return replace(self, found=tuple(stored for stored in self.found if stored.day in wanted))
 
     def digest(self) -> dict[str, str | int]:
         """The digest of the days' content for a manifest; days without rows are equal, curated or not."""
-        return digest_days([f"{stored.day} {stored.sha256 if stored.rows else None}" for stored in self.found])
+        return digest_days(
+            [f"{stored.day} {stored.sha256 if stored.rows or stored.was_erased else None}" for stored in self.found]
+        )
 
     @property
     def is_to_have_other_rows(self) -> bool:
         """Whether a day that must be curated has or had rows: curating it changes what a batch is built from."""
         return any(stored.is_due and (stored.rows or stored.day in self.staged) for stored in self.found)
+
+    def require_kept(self) -> None:
+        """Raise DataRuleError where days were deleted for good: what is left of the window is not the window."""
+        if self.found and self.found[0].day < self.first_day:
+            raise DataRuleError(
+                f"{self.tenant}/curated_interactions: the window begins on {self.found[0].day}, and retention has "
+                f"deleted the days before {self.first_day}: batches with such a window cannot be built any more."
+            )
 
     def require_up_to_date(self) -> None:
         """Raise DataRuleError where days are missing or stale: how many, and what to run."""
@@ -97,7 +114,12 @@ class CuratedLayer:
             self._found.update(zip(unknown, read, strict=True))
         if self._staged is None:
             self._staged = frozenset(day for day in self.curator.parts(INTERACTIONS) if day)
-        return StoredDays(self.places.tenant, tuple(self._found[day] for day in days), self._staged)
+        found = tuple(self._found[day] for day in days)
+        return StoredDays(self.places.tenant, found, self._staged, self._first_day)
+
+    @cached_property
+    def _first_day(self) -> date:
+        return self.curator.first_day(INTERACTIONS)
 
     @cached_property
     def files_waiting(self) -> int:
@@ -147,7 +169,8 @@ class CuratedLayer:
         if manifest is None or file is None:
             return StoredDay(day, None, 0, 0, is_due)
         repeated = int(manifest.details.get(TABLES[INTERACTIONS].repetitions.dropped, 0))
-        return StoredDay(day, file.sha256, file.rows, repeated, is_due)
+        known = str(manifest.details.get(COUNTS_AS, file.sha256))
+        return StoredDay(day, known, file.rows, repeated, is_due, was_erased=COUNTS_AS in manifest.details)
 
     def _read_manifest(self, folder: str, file: str) -> tuple[Manifest | None, FileEntry | None]:
         manifest = find_manifest(self.curator.store, folder).manifest

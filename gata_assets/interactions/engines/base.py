@@ -20,6 +20,7 @@ from gata_assets.interactions.rules import SamplingRules
 from gata_assets.storage.files import WrittenFile
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.outcomes import Outcome
+from gata_assets.tables.people.erased_people import ErasedPeople
 
 if TYPE_CHECKING:
     from gata_assets.interactions.features.unknown_items import UnknownItems
@@ -42,12 +43,13 @@ class CuratedWindow:
     """A batch's input: a tenant's curated days and catalog, and the batch's windows.
 
     `window` is `[B - INTERACTION_PERIOD days, B)`; `seen_window` starts at the same time or earlier and ends with it.
-    Every day that it overlaps is curated, even if it is empty.
+    Every day that it overlaps is curated, even if it is empty. Rows of people `erased` do not count.
     """
 
     places: TenantLayout
     window: Window
     seen_window: Window
+    erased: ErasedPeople | None = None
 
 
 class BuiltTables(ABC):

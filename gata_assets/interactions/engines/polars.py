@@ -61,7 +61,7 @@ class PolarsEngine(base.InteractionEngine):
     def make_features(self, curated: base.CuratedWindow, store: ObjectStore) -> base.BuiltTables:
         """See base.InteractionEngine."""
         catalog = read_catalog(curated.places, store)
-        events = read_events(curated.places, curated.window, catalog, store)
+        events = read_events(curated.places, curated.window, catalog, store, erased=curated.erased)
         tables = make_features(events, catalog, before=curated.window.end_at)
         outcomes = check_features(tables, events, curated.window)
         unknown = find_unknown_items(tables.item_counts, catalog) if tables.item_counts else None
@@ -84,7 +84,7 @@ class PolarsEngine(base.InteractionEngine):
         """See base.InteractionEngine."""
         end_at, threads = curated.window.end_at, self.threads or os.cpu_count() or 1
         catalog = read_catalog(curated.places, store)
-        events = read_events(curated.places, curated.seen_window, catalog, store)
+        events = read_events(curated.places, curated.seen_window, catalog, store, erased=curated.erased)
         first = int(np.searchsorted(events.timestamp, curated.window.start * 1_000_000))
         is_available = look_up_items(events.items, catalog, before=end_at)["is_available"].to_numpy()
         rows = sample_rows(events, first=first, is_available=is_available, rules=rules, threads=threads)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gata_assets.errors import GataError, ManifestVersionError
 from gata_assets.orchestration.batch_status import BatchStatus, Status
-from gata_assets.orchestration.pipelines import Pipeline
+from gata_assets.orchestration.pipelines import Pipeline, StoredBatches
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
@@ -127,7 +127,7 @@ def _read_dataset(store: ObjectStore, name: str, folder: str) -> StoredDataset:
         return StoredDataset(name, folder, None, str(error))
 
 
-def find_files(pipeline: Pipeline, store: ObjectStore, batch_id: str) -> list[str]:
+def find_files(pipeline: StoredBatches, store: ObjectStore, batch_id: str) -> list[str]:
     """The keys of all that the target has of a batch, manifests first; raises StoreError."""
     places = pipeline.places(batch_id)
     below = [key for folder in places.folders.values() for key in store.list_keys(folder)]

@@ -125,7 +125,8 @@ class CurationRun:
     def _validate(self) -> Generator[Event, None, list[Report]]:
         """Validate new files against the present values of referenced tables, which are brought up to date before.
 
-        Files that count by other rules than the present ones are not validated again automatically: they are logged.
+        Files that count by other rules than the present ones are not validated again automatically: they are logged,
+        and so are rows of days that were deleted for good.
         """
         for table in self._curator.referenced(self._table):
             self._curator.validate_new(table, warn=self._context.log.warning)
@@ -138,6 +139,12 @@ class CurationRun:
                 "which a new release may have changed, or EARLIEST_INTERACTION, LAKE_EARLIEST_DATE, MAX_HOURS_AHEAD, "
                 "UNKNOWN_ITEMS, INVALID_OPTIONAL_VALUES). To validate them again: gata quarantine --tenant "
                 f"{self._tenant} --replay"
+            )
+        first = self._curator.first_day(self._table)
+        if late := sum(part.rows for report in files for part in report.parts if part.day and part.day < first):
+            self._context.log.warning(
+                f"{late:,} rows of new files of {self._tenant} are of days before {first}, which retention has "
+                "deleted: they do not count. `gata retention plan` counts all of them."
             )
         return files
 

@@ -64,6 +64,7 @@ class ColumnSpec:
         format: "email" or "phone" if its texts are such, which are normalized.
         personal: whether it contains personal data; "token", "hidden" or "last_four" if it is masked so before it is
             stored.
+        subject: whether it names the person whom the row is about: erasing the person removes the row.
         code_of: the column whose value this one encodes as its position in the allowed values; it is in no raw file.
         key_of: the column whose 64-bit key this one is; it is in no raw file.
         rules: names of rules by kind: `given`, `type`, `window`, `reference`, or pandera's name of a check.
@@ -83,6 +84,7 @@ class ColumnSpec:
     json: bool = False
     format: str | None = None
     personal: bool | str = False
+    subject: bool = False
     code_of: str | None = None
     key_of: str | None = None
     rules: Mapping[str, str] = field(default_factory=dict)

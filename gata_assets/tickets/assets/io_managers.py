@@ -17,14 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
+from gata_assets.governance.trust.proofs import encode_proven
 from gata_assets.storage.claims import FixedKeysWrite
 from gata_assets.storage.resource import ObjectStoreResource
 from gata_assets.ticket_contract.source import no_tickets
 from gata_assets.tickets.invalid import find_invalid
-from gata_assets.tickets.provenance import PROVENANCE, SHA256
+from gata_assets.tickets.provenance import FILE_KEY, PROVENANCE, SHA256
 from gata_assets.tickets.training_files import FILES, Dataset, manifest_key, quarantine_key, table_key
-
-_FILE_KEY = b"gata_assets"
 
 # The types that the schemas require; pandas' own metadata would give strings as Python objects.
 _PANDAS_TYPES = {
@@ -55,7 +54,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         key = table_key(asset, batch_id)
         # In one chunk: Parquet starts a page at each chunk, so the bytes would depend on how tickets were read.
         arrow = pa.Table.from_pandas(table, preserve_index=False).combine_chunks()
-        provenance = {_FILE_KEY: json.dumps(table.attrs[PROVENANCE]).encode()}
+        provenance = {FILE_KEY: json.dumps(table.attrs[PROVENANCE]).encode()}
         buffer = pa.BufferOutputStream()
         # Texts rarely repeat: a dictionary for them would cost a fifth of the time and a seventh of the size.
         pq.write_table(arrow.replace_schema_metadata(provenance), buffer, compression="zstd", use_dictionary=["label"])
@@ -73,9 +72,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             if not self.store.exists(key):
                 return
             tickets = find_invalid(no_tickets()).quarantine(no_tickets())
-        buffer = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pandas(tickets, preserve_index=False), buffer, compression="zstd")
-        self.store.write(key, buffer.getvalue().to_pybytes(), is_private=True)
+        content = encode_proven(pa.Table.from_pandas(tickets, preserve_index=False))
+        self.store.write(key, content, is_private=True)
 
     def read(self, batch_id: str, asset: str) -> pd.DataFrame:
         """Read one batch's table, with its provenance and its file's SHA-256 in `attrs`.
@@ -92,7 +90,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             ) from None
         try:
             stored = pq.read_table(pa.BufferReader(content))
-            provenance = json.loads((stored.schema.metadata or {})[_FILE_KEY])
+            provenance = json.loads((stored.schema.metadata or {})[FILE_KEY])
         except (pa.ArrowException, OSError, ValueError, KeyError):
             raise DamagedTableError(
                 f"{self.store.uri(key)} is not a complete table of this project: materialize `{asset}` for batch "

@@ -130,7 +130,7 @@ def test_a_third_live_key_is_refused_with_what_to_do(tmp_path: Path) -> None:
     ("words", "shown"),
     [
         (["--tenant", "Acme"], "a name is 1 to 63 of a-z 0-9 _"),
-        (["--tenant", "ingestion"], "other than ingestion, intermediate"),
+        (["--tenant", "ingestion"], "other than governance, ingestion, intermediate"),
         (["--tenant", "acme", "--scope", "write"], "'write' is not one of"),
         (["--tenant", "acme", "--expires-in", "soon"], "'soon' is not a time: days or hours are needed"),
         (["--tenant", "acme", "--expires-in", "0d"], "'0d' is not a time"),

@@ -211,7 +211,10 @@ def test_a_file_that_was_removed_from_the_target_stops_no_other_replay(workplace
     [
         (["interactions", "-", "--tenant", "acme"], "--format says what it is"),
         (["interactions", "a.csv", "--tenant", "Acme/.."], "1 to 63 of a-z 0-9 _"),
-        (["interactions", "a.csv", "--tenant", "training"], "other than ingestion, intermediate, none, shop, training"),
+        (
+            ["interactions", "a.csv", "--tenant", "training"],
+            "other than governance, ingestion, intermediate, none, shop, training",
+        ),
         (["interactions", "a.csv", "b.csv", "--tenant", "acme", "--replaces", "x"], "goes with one file"),
         (["interactions", "a.csv", "--tenant", "acme", "--format", "xls"], "--format xls is none: csv"),
         (["interactions", ".", "--tenant", "acme"], "no file in"),

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
+from gata_assets.curation.curated.retired_days import retire_days
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.landing import Landing
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.engines.base import BuiltTables, CuratedWindow, InteractionEngine
@@ -109,6 +111,19 @@ def test_a_run_says_how_many_files_count_by_rules_that_were_changed_since(
         assert result.success
         said = [record.user_message for record in instance.all_logs(result.run_id)]
         assert sum("2 files of acme count by other rules than those of now" in one for one in said) == told
+
+
+def test_a_run_says_how_many_rows_of_new_files_are_of_days_that_were_deleted(
+    instance: dg.DagsterInstance, store: LocalStoreResource
+) -> None:
+    deliver(store, "acme", INTERACTIONS, interactions(["2025-12-01", "2025-12-02"]))
+    retire_days(store, TenantLayout("acme"), INTERACTIONS, date(2025, 12, 2))
+    for told in (1, 0):
+        result = run(instance, store, CURATE_INTERACTIONS, "2025-12-02", **ONE)
+        assert result.success
+        said = [record.user_message for record in instance.all_logs(result.run_id)]
+        assert sum("18 rows of new files of acme are of days before 2025-12-02, which" in one for one in said) == told
+    assert not store.exists("acme/curated/interactions/2025-12-01/manifest.json")
 
 
 class EngineWithAFault(InteractionEngine):

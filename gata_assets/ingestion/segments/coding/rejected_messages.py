@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.errors import DamagedTableError
+from gata_assets.governance.trust.proofs import encode_proven
 from gata_assets.ingestion.segments.rejected import RejectedMessage
 
 _HEADER = pa.struct([pa.field("name", pa.string(), nullable=False), pa.field("value", pa.binary())])
@@ -60,9 +61,7 @@ def from_batch(batch: pa.RecordBatch | pa.Table) -> tuple[RejectedMessage, ...]:
 
 def encode_rejected(messages: Sequence[RejectedMessage]) -> bytes:
     """The bytes of an object in quarantine; the same for the same messages."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_batches([to_batch(messages)]), sink, compression="zstd")
-    return bytes(sink.getvalue().to_pybytes())
+    return encode_proven(pa.Table.from_batches([to_batch(messages)]))
 
 
 def decode_rejected(content: bytes, place: str) -> tuple[RejectedMessage, ...]:

@@ -72,7 +72,7 @@ class SparkEngine(base.InteractionEngine):
         """See base.InteractionEngine; also raises EngineError."""
         places, window = curated.places, curated.window
         catalog = read_catalog(places, store)
-        days = Days.of(store, places, window, rows_per_span=self.rows_per_part)
+        days = Days.of(store, places, window, rows_per_span=self.rows_per_part, erased=curated.erased)
         buckets = bucket_count(days.rows, self.rows_per_part)
         session = self._session()
         with spark_errors("building features"):
@@ -111,7 +111,7 @@ class SparkEngine(base.InteractionEngine):
         item_features = read_parts(store, features[base.ITEM_FEATURES])
         user_schema = read_schema(store, user_parts[0], without="recent_items")
         is_available = (items["available_at"].is_null() | (items["available_at"] < window.end_at)).to_numpy()
-        days = Days.of(store, places, curated.seen_window, rows_per_span=self.rows_per_part)
+        days = Days.of(store, places, curated.seen_window, rows_per_span=self.rows_per_part, erased=curated.erased)
         buckets = bucket_count(days.rows, self.rows_per_part)
         session = self._session()
         with spark_errors("building training data"):

@@ -25,6 +25,7 @@ from gata_assets.interactions.features.events import EventCoder, EventTable, Ids
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parquet_parts import read_part
 from gata_assets.tables.columns.arrays import Int64s
+from gata_assets.tables.people.erased_people import ErasedPeople
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -39,15 +40,26 @@ _NO_ITEMS = pl.DataFrame(schema={"item_id": pl.String, "item_key": pl.UInt64})
 
 @dataclass(frozen=True)
 class Days:
-    """A window's curated days in spans, each read by one task; `rows` is their total from the manifests."""
+    """A window's curated days in spans, each read by one task; `rows` is their total from the manifests. Rows of people
+    `erased` are left out.
+    """
 
     store: ObjectStore
     places: TenantLayout
     spans: tuple[Window, ...]
     rows: int
+    erased: ErasedPeople | None = None
 
     @classmethod
-    def of(cls, store: ObjectStore, places: TenantLayout, window: Window, *, rows_per_span: int) -> Days:
+    def of(
+        cls,
+        store: ObjectStore,
+        places: TenantLayout,
+        window: Window,
+        *,
+        rows_per_span: int,
+        erased: ErasedPeople | None = None,
+    ) -> Days:
         """Group the window's days with rows into spans of about `rows_per_span` rows; a day is never divided.
 
         Raises the errors of `manifest_of_day`.
@@ -66,11 +78,11 @@ class Days:
             else:
                 spans.append(inside)
                 room = rows_per_span - rows
-        return cls(store, places, tuple(spans), sum(counted))
+        return cls(store, places, tuple(spans), sum(counted), erased)
 
     def read(self, number: int) -> EventTable:
         """Read a span's interactions; raises the errors of `read_events`."""
-        return read_events(self.places, self.spans[number], _NO_ITEMS, self.store)
+        return read_events(self.places, self.spans[number], _NO_ITEMS, self.store, erased=self.erased)
 
 
 def _span(day: date, window: Window) -> Window:

@@ -1,0 +1,1 @@
+"""The commands about people: erasing them, and what was done."""

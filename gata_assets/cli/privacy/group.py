@@ -1,0 +1,74 @@
+"""`gata privacy`, with its options; other modules implement it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gata_assets.cli import options
+from gata_assets.cli.exit_codes import DONE, FAILED, exits
+
+if TYPE_CHECKING:
+    from gata_assets.settings.model import Settings
+
+_TENANT = options.tenant_option(required=True, whose="Whose people they are")
+
+
+@click.group(cls=options.Commands)
+def privacy() -> None:
+    """Erase people from a tenant's data, and show what was erased."""
+
+
+@privacy.command()
+@exits(
+    {
+        DONE: "nothing of theirs is left",
+        FAILED: "something of theirs is left, which is shown; or it was cut off: the same --request goes on",
+    }
+)
+@_TENANT
+@click.option("--subject", "subjects", multiple=True, metavar="ID", help="Who, as tables name them; may be repeated.")
+@click.option(
+    "--subjects-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+    help="A file with an id in each line, - for standard input: other users of a machine see a command's options.",
+)
+@click.option(
+    "--request",
+    metavar="NAME",
+    help="The request's name, to go on with one that was cut off. [default: a new one, which is shown]",
+)
+@options.SUMMARY
+@options.SETTINGS
+def erase(
+    tenant: str,
+    subjects: tuple[str, ...],
+    subjects_file: Path | None,
+    request: str | None,
+    as_table: bool,
+    settings: Settings,
+) -> bool:
+    """Erase people of a tenant from raw files, staged and rejected rows, curated tables, features and training rows.
+
+    From the first moment on, nobody reads what precedes the request, and nothing of it comes back by another delivery,
+    a replay or a backfill. Then everything that exists in the target is read and searched. PRIVACY_KEYS is needed.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli.privacy import erasing as command
+
+    return command.run(settings, tenant, subjects, subjects_file, request, as_table=as_table)
+
+
+@privacy.command("log")
+@_TENANT
+@click.option("--request", metavar="NAME", help="Only of this request.")
+@options.SUMMARY
+@options.SETTINGS
+def show_log(tenant: str, request: str | None, as_table: bool, settings: Settings) -> None:
+    """Show what was erased of a tenant, step by step, once the log is verified: each entry names the one before."""
+    with options.imports_uncollected():
+        from gata_assets.cli.privacy import logged as command
+
+    command.run(settings, tenant, request, as_table=as_table)

@@ -1,0 +1,1 @@
+"""Commands that show whether the target can be trusted."""

@@ -1,0 +1,1 @@
+"""What is owed to others: over specs and manifests, for any table."""

@@ -1,0 +1,1 @@
+"""Erasing people everywhere, and proving it."""

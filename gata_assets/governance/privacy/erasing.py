@@ -1,0 +1,114 @@
+"""Carries out a request: tombstones first, then every place, then a scan of everything that exists; all is logged.
+
+From the tombstones on nobody reads what precedes them. A request that was cut off is carried out again with the same
+ids: each place removes what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import polars as pl
+
+from gata_assets.curation.layout import TenantLayout
+from gata_assets.errors import ConflictError, DataRuleError
+from gata_assets.governance.privacy.locators import Cleared, Erasure, Locator
+from gata_assets.governance.privacy.scanning import Scan, scan
+from gata_assets.governance.retention.holds import Holds
+from gata_assets.storage.logs.chained_log import ChainedLog
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.people.tombstones import TombstoneReader, write_tombstones
+from gata_assets.tables.people.erased_people import Tombstones
+
+_MOST_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What became of a request: what was removed at which place, and what the scan found afterwards."""
+
+    request: str
+    people: int
+    erased_at: datetime
+    places: tuple[Cleared, ...]
+    scanned: Scan
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing of theirs is left."""
+        return not self.scanned.findings and not any(place.remains for place in self.places)
+
+
+def log_of(store: ObjectStore, tenant: str, clock: Callable[[], datetime]) -> ChainedLog:
+    """The log of what was erased and exported of a tenant."""
+    return ChainedLog(store, f"{TenantLayout(tenant).root}privacy/log/", clock=clock)
+
+
+def erase(
+    store: ObjectStore,
+    tenant: str,
+    ids: Sequence[str],
+    request: str,
+    *,
+    reader: TombstoneReader,
+    locators: Sequence[Locator],
+    clock: Callable[[], datetime],
+    holds: Holds,
+    progress: Callable[[Cleared], object] = lambda _: None,
+) -> Erased:
+    """Erase people of a tenant everywhere.
+
+    Args:
+        store: The target.
+        tenant: Whose people.
+        ids: Who, as tables name them.
+        request: Names the request; the same name again goes on with it.
+        reader: Reads tombstones, and has the keys.
+        locators: Where data of people is.
+        clock: The present instant in UTC.
+        holds: The legal holds of the target.
+        progress: Gets what was removed, place by place.
+
+    Raises:
+        DataRuleError: Some of them are under a legal hold; nothing was begun.
+        PrivacyKeyError: There is no key for new requests.
+        ConflictError: Other commands keep changing what is erased, or the request has other ids.
+        StoreError: The target failed; the same request goes on where it was.
+    """
+    distinct = pl.Series(sorted(set(ids)), dtype=pl.String)
+    if held := holds.held(tenant, distinct.to_list()):
+        raise DataRuleError(
+            f"{len(held):,} of {len(distinct):,} people of {tenant} are under a legal hold, and nobody was erased: "
+            "ask for the others alone, or remove the hold (`gata retention hold list`)."
+        )
+    keys, log = reader.keys, log_of(store, tenant, clock)
+    folder = TenantLayout(tenant).tombstones
+    stones = Tombstones(keys.newest, clock(), tuple(keys.digests(tenant, keys.newest, distinct)))
+    stones = write_tombstones(store, folder, request, stones)
+    log.append("requested", {"request": request, "people": len(distinct), "key_version": stones.key_version})
+    erasure = Erasure(tenant, request, reader.erased(store, tenant, folder), tuple(distinct))
+    places = []
+    for locator in locators:
+        for cleared in _persistently(locator, erasure):
+            places.append(cleared)
+            progress(cleared)
+            log.append("cleared", {"request": request, **asdict(cleared)})
+    scanned = scan(store, erasure)
+    found = Erased(request, len(distinct), stones.erased_at, tuple(places), scanned)
+    log.append("scanned", {"request": request, **scanned.counts, "findings": [asdict(one) for one in scanned.findings]})
+    log.append("completed" if found.is_complete else "incomplete", {"request": request})
+    return found
+
+
+def _persistently(locator: Locator, erasure: Erasure) -> Iterator[Cleared]:
+    """What a locator has removed, also if another command changes the same data at that moment."""
+    for attempt in range(_MOST_ATTEMPTS):
+        try:
+            yield from list(locator.erase(erasure))
+        except ConflictError:
+            if attempt == _MOST_ATTEMPTS - 1:
+                raise
+        else:
+            return

@@ -1,0 +1,31 @@
+"""The declared tables of a tenant as places of people's data: raw files, staged and rejected rows, curated tables.
+
+By what tables say of their columns alone: a table that a user declares needs no code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from gata_assets.curation.curated.curator import TableCurator
+from gata_assets.curation.erasure.tables import TableEraser
+from gata_assets.governance.privacy.locators import Cleared, Erasure
+
+
+class TableLocator:
+    """The tables of a tenant whose rows name a person."""
+
+    def __init__(self, curator_of: Callable[[str], TableCurator]) -> None:
+        """`curator_of` gives the curator of a tenant, with the tables that it has."""
+        self._curator_of = curator_of
+
+    def erase(self, erasure: Erasure) -> Iterator[Cleared]:
+        """See Locator."""
+        eraser = TableEraser(self._curator_of(erasure.tenant), erasure.people, erasure.mentions, erasure.request)
+        for spec in eraser.tables():
+            found = eraser.erase(spec)
+            removed = found.removed
+            counts = {"records": removed.records, "rows": removed.valid, "rejected_rows": removed.rejected}
+            yield Cleared(f"{spec.table}: raw files, staged and rejected rows", len(found.files), counts)
+            yield Cleared(f"{spec.table}: curated", len(found.partitions))
+            yield Cleared(f"{spec.table}: what nothing names any more", found.leftovers, {"objects": found.leftovers})

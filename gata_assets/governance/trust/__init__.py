@@ -1,0 +1,1 @@
+"""Whether the target still has what its manifests and reports say."""

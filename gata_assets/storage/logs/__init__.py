@@ -1,0 +1,1 @@
+"""Logs that are objects of a store."""

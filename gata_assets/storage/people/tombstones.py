@@ -1,0 +1,71 @@
+"""Tombstones of erased people, in the target: below everything that reads rows, which leaves theirs out.
+
+An object for each request, in a folder of the tenant, written before anything is erased and never changed. Readers list
+them each time, and read each once.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from gata_assets.errors import ConflictError, DamagedTableError
+from gata_assets.storage.objects import ABSENT, ObjectStore
+from gata_assets.tables.people.erased_people import NO_PRIVACY_KEYS, ErasedPeople, PrivacyKeys, Tombstones
+
+
+def write_tombstones(store: ObjectStore, folder: str, request: str, stones: Tombstones) -> Tombstones:
+    """Store the tombstones of a request in the tenant's folder, once: from now on these people's rows are left out.
+
+    Returns:
+        Those of the request: if it was made before, as of then.
+
+    Raises ConflictError if the request is of other people, DamagedTableError or StoreError.
+    """
+    key = f"{folder}{request}.json"
+    try:
+        store.write(key, msgspec.json.encode(stones), expected=ABSENT)
+    except ConflictError:
+        known = _decode(store.read(key), store, key)
+        if (known.key_version, known.people) != (stones.key_version, stones.people):
+            raise
+        return known
+    return stones
+
+
+def _decode(content: bytes, store: ObjectStore, key: str) -> Tombstones:
+    try:
+        return msgspec.json.decode(content, type=Tombstones)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise DamagedTableError(
+            f"{store.uri(key)} is no tombstones of this project: restore it from a version or a copy. Nothing of the "
+            "tenant is read until then, since who was erased is not known.",
+            key=key,
+        ) from None
+
+
+class TombstoneReader:
+    """Reads who was erased; for several threads, and as long as a process lasts."""
+
+    def __init__(self, keys: PrivacyKeys = NO_PRIVACY_KEYS) -> None:
+        """Without `keys`, tenants of whom nobody was erased can be read."""
+        self.keys = keys
+        self._known: dict[str, Tombstones] = {}
+        self._people: dict[str, tuple[tuple[str, ...], ErasedPeople]] = {}
+
+    def erased(self, store: ObjectStore, tenant: str, folder: str) -> ErasedPeople:
+        """Who of a tenant was erased up to now, by the tombstones in a folder.
+
+        Raises PrivacyKeyError if that cannot be known without a key, DamagedTableError or StoreError.
+        """
+        place, listed = store.uri(folder), tuple(store.list_keys(folder))
+        known = self._people.get(place)
+        if known is None or known[0] != listed:
+            people = ErasedPeople(tenant, self.keys, [self._read(store, key) for key in listed])
+            self._people[place] = known = (listed, people)
+        return known[1]
+
+    def _read(self, store: ObjectStore, key: str) -> Tombstones:
+        place = store.uri(key)
+        if place not in self._known:
+            self._known[place] = _decode(store.read(key), store, key)
+        return self._known[place]

@@ -1,0 +1,181 @@
+"""Who was erased, without saying who: digests of their ids, and until when their rows do not count.
+
+A digest is HMAC-SHA256 (RFC 2104) of an id by a key of its tenant, which is derived from a key with a version: what was
+erased under an old key stays erased. An id is looked up by its mark first, 20 bits of its 64-bit key
+(`columns.hashing`), so that few digests are computed: the price is that of distinct ids, whatever the number of rows.
+Marks are stored encrypted, since 20 bits would tell much of who is one of few: XOR with bits of the HMAC of the digest.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from gata_assets.errors import PrivacyKeyError
+from gata_assets.tables.columns.arrays import Bools, Int64s, UInt64s
+from gata_assets.tables.columns.arrow_buffers import micros
+from gata_assets.tables.columns.hashing import hash_ids
+from gata_assets.tables.spec import TableSpec
+
+# Before all instants: of who was not erased.
+NEVER = np.iinfo(np.int64).min
+_MARKS = 1 << 20
+
+
+class Digest(NamedTuple):
+    """What is kept of an id: its digest, and its mark, encrypted."""
+
+    digest: str
+    mark: int
+
+
+@dataclass(frozen=True)
+class Tombstones:
+    """People who were erased at once: their digests by the key of a version; rows up to the instant do not count."""
+
+    key_version: int
+    erased_at: datetime
+    people: tuple[Digest, ...]
+
+
+class PrivacyKeys:
+    """The keys by which ids of people are digested, by version; what it shows of itself has no key."""
+
+    def __init__(self, keys: Mapping[int, bytes]) -> None:
+        """Keep them; the highest version is that of new digests."""
+        self._keys = dict(keys)
+
+    def __repr__(self) -> str:
+        return f"PrivacyKeys(versions {sorted(self._keys)})"
+
+    @property
+    def newest(self) -> int:
+        """The version of new digests; raises PrivacyKeyError without a key."""
+        if not self._keys:
+            raise PrivacyKeyError(
+                "PRIVACY_KEYS has no key: set it, for example to 1: and what `openssl rand -hex 32` prints."
+            )
+        return max(self._keys)
+
+    def of_tenant(self, tenant: str, version: int) -> bytes:
+        """The key of a tenant, by the key of a version; raises PrivacyKeyError if there is none of it."""
+        if version not in self._keys:
+            raise PrivacyKeyError(
+                f"People of {tenant} were erased under version {version} of PRIVACY_KEYS, which does not have it: who "
+                "they are cannot be known without, so nothing of the tenant is read. Set that version again."
+            )
+        return hmac.digest(self._keys[version], f"tenant\0{tenant}".encode(), "sha256")
+
+    def every_digest(self, tenant: str, one: str) -> list[str]:
+        """The digests of an id by the keys of all versions, the newest first; raises PrivacyKeyError without a key."""
+        versions = sorted(self._keys, reverse=True) if self.newest else []
+        return [_digest(self.of_tenant(tenant, version), one).hex() for version in versions]
+
+    def digests(self, tenant: str, version: int, ids: pl.Series) -> list[Digest]:
+        """The digests of distinct ids, in their order."""
+        key, marks = self.of_tenant(tenant, version), _marks(hash_ids(ids).to_numpy())
+        digests = [_digest(key, text) for text in ids.to_list()]
+        return [Digest(own.hex(), mark ^ _pad(key, own)) for own, mark in zip(digests, marks.tolist(), strict=True)]
+
+
+NO_PRIVACY_KEYS = PrivacyKeys({})
+
+
+class ErasedPeople:
+    """The people of a tenant who were erased."""
+
+    def __init__(self, tenant: str, keys: PrivacyKeys, stones: Iterable[Tombstones]) -> None:
+        """Raises PrivacyKeyError if a key is missing, since who was erased could not be left out then."""
+        by_key: dict[bytes, dict[bytes, int]] = {}
+        marks = []
+        for stone in stones:
+            key, limit = keys.of_tenant(tenant, stone.key_version), micros(stone.erased_at)
+            known = by_key.setdefault(key, {})
+            for person in stone.people:
+                digest = bytes.fromhex(person.digest)
+                known[digest] = max(limit, known.get(digest, NEVER))
+                marks.append(person.mark ^ _pad(key, digest))
+        self._known = list(by_key.items())
+        self._is_marked = np.zeros(_MARKS if marks else 0, dtype=np.bool_)
+        self._is_marked[marks] = True
+
+    @property
+    def digest(self) -> str:
+        """Digits that differ if other people were erased."""
+        people = sorted((digest.hex(), limit) for _, known in self._known for digest, limit in known.items())
+        return sha256(repr(people).encode()).hexdigest()
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def limits(self, ids: pl.Series, keys: UInt64s | None = None) -> Int64s:
+        """For each of distinct ids, the instant (microseconds since 1970, UTC) up to which rows do not count.
+
+        Args:
+            ids: Texts without null.
+            keys: Their 64-bit keys, if they are known.
+
+        Returns:
+            `NEVER` for who was not erased.
+        """
+        found = np.full(len(ids), NEVER, dtype=np.int64)
+        if self._known and len(ids):
+            candidates = np.flatnonzero(self._is_marked[_marks(hash_ids(ids).to_numpy() if keys is None else keys)])
+            for place, text in zip(candidates.tolist(), ids.gather(candidates).to_list(), strict=True):
+                found[place] = max(known.get(_digest(key, text), NEVER) for key, known in self._known)
+        return found
+
+    def are_erased(self, ids: pl.Series, instants: pl.Series | None) -> Bools | None:
+        """Which rows are of people who were erased; None if none is.
+
+        Args:
+            ids: The person of each row, null for nobody.
+            instants: When each happened; rows without an instant, and all rows without instants, never count.
+        """
+        distinct = ids.cast(pl.String).drop_nulls().unique()
+        limits = self.limits(distinct)
+        hits = np.flatnonzero(limits != NEVER)
+        if not len(hits):
+            return None
+        until = pl.Series(limits[hits])
+        limit = ids.cast(pl.String).replace_strict(distinct.gather(hits), until, default=None, return_dtype=pl.Int64)
+        is_erased = limit.is_not_null()
+        if instants is not None:
+            is_erased &= (instants.cast(pl.Datetime("us", "UTC")).to_physical() <= limit).fill_null(value=True)
+        return is_erased.to_numpy() if is_erased.any() else None
+
+    def rows_of(self, spec: TableSpec, rows: pl.DataFrame) -> Bools | None:
+        """Which rows of a table are of people who were erased, by all of its columns that name one; None if none is."""
+        found: Bools | None = None
+        for column in spec.subject_columns:
+            if self and column in rows.columns:
+                instants = rows[spec.event_time] if spec.event_time in rows.columns else None
+                of_column = self.are_erased(rows[column], instants)
+                if of_column is not None:
+                    found = of_column if found is None else found | of_column
+        return found
+
+
+def nobody(tenant: str) -> ErasedPeople:
+    """Of a tenant of whom nobody was erased."""
+    return ErasedPeople(tenant, NO_PRIVACY_KEYS, ())
+
+
+def _digest(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode(errors="surrogatepass"), "sha256")
+
+
+def _pad(key: bytes, digest: bytes) -> int:
+    """Bits that only who has the key knows, others for each digest."""
+    return int.from_bytes(hmac.digest(key, b"mark\0" + digest, "sha256")[:8]) % _MARKS
+
+
+def _marks(keys: UInt64s) -> Int64s:
+    return (keys & np.uint64(_MARKS - 1)).astype(np.int64)

@@ -1,0 +1,85 @@
+"""The scan of everything: ids are found in each form that an object may have, and nobody else. Pure but for a store."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from io import BytesIO
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from gata_assets.governance.privacy.locators import Erasure
+from gata_assets.governance.privacy.scanning import scan
+from gata_assets.ingestion.segments.coding.segments import encode_segment
+from gata_assets.tables.people.erased_people import nobody
+from gata_assets_tests.support.event_worlds import event, segment_of
+from gata_assets_tests.support.memory_store import MemoryStore
+
+PERSON = "user-5f0e93c1a7d24b6c"
+OTHER = PERSON + "0"
+
+
+def parquet(**columns: list[object]) -> bytes:
+    content = BytesIO()
+    pl.DataFrame(columns).write_parquet(content)
+    return content.getvalue()
+
+
+def arrow(**columns: list[object]) -> bytes:
+    table = pa.table(columns)
+    sink = pa.BufferOutputStream()
+    for _ in range(2):
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def found_in(content: bytes, *ids: str) -> int:
+    store = MemoryStore()
+    store.write("acme/a", content)
+    scanned = scan(store, Erasure("acme", "r", nobody("acme"), ids or (PERSON,)))
+    assert (scanned.objects, scanned.bytes) == (1, len(content))
+    return sum(finding.values for finding in scanned.findings)
+
+
+@pytest.mark.parametrize("person", [PERSON, "77"])
+def test_an_id_is_found_in_every_form(person: str) -> None:
+    lines = f'{{"user_id": "{person}"}}\n{{"user_id": "b"}}\n'.encode()
+    forms = {
+        "csv": f"user_id,x\n{person},1\nb,2\n".encode(),
+        "csv with quotes": f'user_id,x\n"{person}","a\nb"\n'.encode(),
+        "json lines": lines,
+        "gzip": gzip.compress(lines),
+        "zstd": pa.compress(lines, "zstd", asbytes=True),
+        "a document": json.dumps({"tickets": [{"requester": {"id": person}}]}).encode(),
+        "a number": f'{{"id": {person if person.isdigit() else 0}, "n": "{person}"}}'.encode(),
+        "parquet": parquet(a=["b", person]),
+        "lists of parquet": parquet(a=[["b"], [person]]),
+        "json in parquet": parquet(a=[json.dumps({"x": [person]})]),
+        "streams of arrow": arrow(a=["b", person]),
+    }
+    assert {name: found_in(content, person) > 0 for name, content in forms.items()} == dict.fromkeys(forms, True)
+
+
+@pytest.mark.parametrize("person", [PERSON, "77"])
+def test_nobody_else_is_found(person: str) -> None:
+    other = person + "0"
+    forms = {
+        "csv": f"user_id,x\n{other},2026-77-01\nb,{other}\n".encode(),
+        "json lines": f'{{"user_id": "{other}"}}\n{{"t": "{other} x"}}\n'.encode(),
+        "parquet": parquet(a=["b", other], n=[1, 2]),
+        "streams of arrow": arrow(a=["b", other]),
+    }
+    assert {name: found_in(content, person) for name, content in forms.items()} == dict.fromkeys(forms, 0)
+
+
+def test_events_of_segments_are_looked_into() -> None:
+    assert found_in(encode_segment(segment_of([event(1), event(2)])), "u2") == 1
+
+
+def test_what_has_no_form_is_searched_for_words() -> None:
+    assert found_in(f"some text of {PERSON}, and so on".encode()) == 1
+    assert found_in(f"some text of {OTHER}".encode()) == 0
+    assert found_in(b"\x00\x01" + PERSON.encode() + b"\xff") == 1
