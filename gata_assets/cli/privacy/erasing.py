@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
@@ -16,8 +17,9 @@ import click
 
 from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
+from gata_assets.definitions.lake import open_lake_curator
 from gata_assets.governance.privacy.erasing import Erased, erase
-from gata_assets.governance.privacy.locators import Cleared
+from gata_assets.governance.privacy.locators import Cleared, Locator
 from gata_assets.governance.privacy.table_locator import TableLocator
 from gata_assets.governance.retention.holds import Holds
 from gata_assets.interactions.curated.curator import Curator
@@ -62,12 +64,15 @@ def run(
     if as_table:
         console.print(f"Request {name}: of {tenant}, {len(set(ids)):,} people.", markup=False)
     store, rules, tables = open_store(settings), curation_rules(settings), all_tables(settings)
-    if not has_own_tickets(settings):
-        # The lake's, which has curated tables of its own.
-        del tables[TICKETS]
 
     def curator_of(tenant: str) -> Curator:
         return Curator(store, tenant, rules, datetime.now(UTC), tables)
+
+    locators: list[Locator] = [TableLocator(curator_of), BatchLocator(store)]
+    if not has_own_tickets(settings):
+        # The lake's, which has curated tables of its own.
+        del tables[TICKETS]
+        locators.append(TableLocator(partial(open_lake_curator, settings, store=store)))
 
     found = erase(
         store,
@@ -75,7 +80,7 @@ def run(
         ids,
         name,
         reader=rules.tombstones,
-        locators=[TableLocator(curator_of), BatchLocator(store)],
+        locators=locators,
         clock=lambda: datetime.now(UTC),
         holds=Holds(store, rules.tombstones.keys.every_digest),
         progress=show,

@@ -1,6 +1,7 @@
 """Copies a raw file without the records of erased people; the bytes of all other records stay as they came.
 
-Records are found by the readers that validate them, and left out by their lines (CSV, JSON Lines) or numbers (Parquet).
+Records are found by the readers that validate them, and left out by their lines (CSV, JSON Lines) or numbers (Parquet,
+rows in documents).
 A record that cannot be read is left out if it contains an id of theirs as a word.
 """
 
@@ -16,9 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gata_assets.curation.erasure.documents import copy_documents
 from gata_assets.curation.files.formats import Compression, FileFormat, RawFormat
 from gata_assets.curation.files.open_files import decompressed
 from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
+from gata_assets.curation.readers.json_files.pages import read_documents
 from gata_assets.curation.readers.raw_block import BLOCK_BYTES, READABLE, RawBlock
 from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.tables.columns.arrays import Bools
@@ -52,7 +55,7 @@ def copy_without(
     *,
     max_decoded_bytes: int,
 ) -> int:
-    """Copy a raw file without the records of erased people; returns how many were left out. Of 0 there is no copy.
+    """Copy a raw file without the records of erased people; returns how many it lacks. Without any it is of no use.
 
     Args:
         open_source: Opens the file, which can seek; it is read twice.
@@ -71,7 +74,8 @@ def copy_without(
             _Erased.of(block, _are_erased(block, spec, people, is_mention)) for block in (one() for one in blocks)
         ]
     count = sum(len(block.records) for block in erased)
-    if not count:
+    has_documents = spec.pages and not spec.is_by_row and file_format.format is RawFormat.JSON_LINES
+    if not count and not has_documents:
         return 0
     with open_source() as source:
         compression = compression_of(source.read(HEAD_BYTES))
@@ -80,7 +84,12 @@ def copy_without(
         decompressed(source, file_format, max_decoded_bytes) as stream,
         _compressed(to, compression) as copy,
     ):
-        if file_format.format is RawFormat.PARQUET:
+        if spec.pages and has_documents:
+            # Also records beside rows of others.
+            numbers = {int(number) for block in erased for number in block.records}
+            documents = read_documents(stream, spec, max_decoded_bytes)
+            count = copy_documents(documents, copy, spec, spec.pages, numbers, people)
+        elif file_format.format is RawFormat.PARQUET:
             _copy_rows(stream, copy, np.concatenate([[0], *(block.records for block in erased)]).astype(np.int64))
         else:
             _copy_lines(stream, copy, _lines_of(erased))

@@ -75,7 +75,8 @@ class TableEraser:
 
     def _find_files(self, spec: TableSpec) -> list[Report]:
         """The files that may have rows of theirs: by the parts of partitions that have some, and all files that say so
-        themselves, that count no more, that are in no partition yet, or whose rejected rows may be theirs.
+        themselves, that count no more, that are in no partition yet, whose rejected rows may be theirs,
+        or that have records beside their rows.
         """
         parts = self._parts_with_theirs(spec)
         counting = {part.key for found in self._curator.parts(spec.table).values() for part in found}
@@ -83,7 +84,7 @@ class TableEraser:
         found = []
         for report in self._curator.reports(spec.table):
             keys = {part.key for part in report.parts}
-            if report.erased or report.quarantine or keys & parts or keys - (counting & built):
+            if spec.pages or report.erased or report.quarantine or keys & parts or keys - (counting & built):
                 found.append(report)
         return found
 
@@ -100,6 +101,9 @@ class TableEraser:
             for column in spec.subject_columns:
                 # The smallest of its files that has the column: that of distinct ids, where there is one.
                 having = [name for name in manifest.files if column in manifest.schema.get(plain_name(name), {})]
+                if not having:
+                    # Such as curated rows whose people have other names: any part may have rows of theirs.
+                    return parts
                 name = min(having, key=lambda name: manifest.files[name].bytes)
                 ids = pl.read_parquet(curator.store.read(folder + name), columns=[column])[column]
                 if (self._people.limits(ids.cast(pl.String).drop_nulls().unique()) != NEVER).any():
@@ -138,5 +142,8 @@ class TableEraser:
         columns = [name for name in spec.subject_columns if name in frame.column_names]
         ids = (pl.Series(pl.from_arrow(frame[name])).cast(pl.String).drop_nulls().unique() for name in columns)
         rows = frame["row"].to_pylist() if "row" in frame.column_names else []
+        if not columns:
+            # Nobody can tell, and nothing needs it.
+            return True
         is_named = any((self._people.limits(found) != NEVER).any() for found in ids)
         return is_named or any(text is not None and self._is_mention(text) for text in rows)

@@ -28,7 +28,7 @@ from gata_assets.curation.readers.json_files.kept import Text
 from gata_assets.curation.readers.json_files.objects import NOT_READ, not_json_lines
 from gata_assets.curation.readers.json_files.page_rows import DocumentRows, Joined, PageReader
 from gata_assets.curation.readers.json_files.rows import JsonRows, RowDecoder
-from gata_assets.curation.readers.raw_block import PendingBlock, pieces, without_mark
+from gata_assets.curation.readers.raw_block import BLOCK_BYTES, PendingBlock, pieces, without_mark
 from gata_assets.errors import RawFileError
 from gata_assets.tables.spec import TableSpec
 
@@ -65,6 +65,15 @@ def read_pages(
         raise RawFileError("is empty but for blank lines.")
     if last := rows.take():
         yield partial(decode, last)
+
+
+def read_documents(stream: BinaryIO, spec: TableSpec, max_decoded_bytes: int) -> Iterator[Document]:
+    """All documents of a file that `read_pages` has read; raises RawFileError."""
+    coming = pieces(stream, RawFormat.JSON_LINES, BLOCK_BYTES, max_decoded_bytes, takes_arrays=True)
+    head, is_last = next(coming)
+    again = chain([(head, is_last)], coming)
+    held = _HeldRows(_page_reader(spec), BLOCK_BYTES)
+    return _lines(again, held) if _is_of_lines(head, is_last=is_last) else cut_documents(again)
 
 
 # A page is read twice, and is often all of a file: to derive what reads it takes as long as a tenth of its rows.
