@@ -1,7 +1,7 @@
 """Looks for people in everything that exists in a target, by no index: every object is read by its form.
 
 A value is theirs if it is one of their ids, as a text or a number, in a column, a field of CSV, or a value of JSON. In
-what has no such form, an id of at least six characters counts wherever it is a word.
+what has no such form, an id of at least six characters counts wherever it is a word. Some megabytes are read at a time.
 """
 
 from __future__ import annotations
@@ -11,22 +11,28 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from os import SEEK_END
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.curation.erasure.raw_rewriting import Mentions
-from gata_assets.curation.files.signatures import compression_of
+from gata_assets.curation.files.formats import Compression, RawSource
+from gata_assets.curation.files.raw_objects import opened
+from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.governance.privacy.locators import Erasure
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
+from gata_assets.storage.scratch import scratch_file
 
 _SHORTEST_WORD = 6
 _PARQUET, _ARROW_STREAM = b"PAR1", b"\xff\xff\xff\xff"
-_CSV_FIELD = 1 << 24
+_PIECE_BYTES, _LONGEST_WORD, _ROWS_AT_ONCE = 1 << 23, 4_000, 10_000
+_CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,11 @@ def scan(store: ObjectStore, erasure: Erasure) -> Scan:
 
     def look(key: str) -> tuple[str, int, int] | None:
         try:
-            content = store.read(key)
+            with opened(store, key) as source:
+                return key, *search.count(source)
         except ObjectNotFoundError:
             # Deleted since it was listed.
             return None
-        return key, len(content), search.count(content)
 
     for found in map_in_order(look, store.list_keys(""), CALLS_AT_ONCE):
         if found is None:
@@ -83,16 +89,46 @@ class _Search:
         self._words = Mentions([found for found in self._ids if len(found) >= _SHORTEST_WORD])
         self._in_order = pl.Series(sorted(self._ids), dtype=pl.String).implode()
 
-    def count(self, content: bytes) -> int:
-        """How many values are theirs."""
-        if compression := compression_of(content):
-            content = pa.CompressedInputStream(pa.BufferReader(content), _CODECS[compression.value]).read()
-        if content.startswith(_PARQUET):
-            file = pq.ParquetFile(pa.BufferReader(content))
-            return sum(self._of_batch(batch) for batch in file.iter_batches())
-        if content.startswith(_ARROW_STREAM):
-            return sum(map(self._of_batch, _batches(content)))
-        return self._of_text(content.decode(errors="replace"))
+    def count(self, source: RawSource) -> tuple[int, int]:
+        """The size of an object, and how many of its values are theirs."""
+        if isinstance(source, Path):
+            batches = pq.ParquetFile(source).iter_batches(_ROWS_AT_ONCE)
+            return source.stat().st_size, sum(map(self._of_batch, batches))
+        size = source.seek(0, SEEK_END)
+        source.seek(0)
+        head = source.read(HEAD_BYTES)
+        source.seek(0)
+        if compression := compression_of(head):
+            # Closing it would close the source.
+            plain = pa.CompressedInputStream(pa.PythonFile(source, "rb"), _CODECS[compression])
+            if plain.read(len(_PARQUET)) != _PARQUET:
+                source.seek(0)
+                return size, self._of_stream(
+                    pa.CompressedInputStream(pa.PythonFile(source, "rb"), _CODECS[compression])
+                )
+            with scratch_file() as decompressed:
+                decompressed.write(_PARQUET)
+                while piece := plain.read(_PIECE_BYTES):
+                    decompressed.write(piece)
+                batches = pq.ParquetFile(decompressed).iter_batches(_ROWS_AT_ONCE)
+                return size, sum(map(self._of_batch, batches))
+        if head.startswith(_ARROW_STREAM):
+            return size, sum(map(self._of_batch, _batches(source, size)))
+        return size, self._of_stream(source)
+
+    def _of_stream(self, stream: BinaryIO) -> int:
+        """Of texts, some megabytes at a time: a document that is longer is searched for words."""
+        count, rest = 0, b""
+        while piece := stream.read(_PIECE_BYTES):
+            rest += piece
+            end = rest.rfind(b"\n") + 1
+            if len(rest) >= _PIECE_BYTES and not end:
+                # A part of an id may be at the end.
+                end = len(rest) - _LONGEST_WORD
+            if len(rest) >= _PIECE_BYTES:
+                count += self._of_text(rest[:end].decode(errors="replace"))
+                rest = rest[end:]
+        return count + self._of_text(rest.decode(errors="replace"))
 
     def _of_batch(self, batch: pa.RecordBatch) -> int:
         return sum(map(self._of_column, pl.DataFrame(batch)))
@@ -133,9 +169,6 @@ class _Search:
         return int(isinstance(value, int) and str(value) in self._ids)
 
 
-_CODECS = {"gz": "gzip", "zst": "zstd"}
-
-
 def _document(text: str) -> Iterator[Any]:
     yield json.loads(text)
 
@@ -144,7 +177,6 @@ def _lines(text: str) -> Iterator[Any]:
     return map(json.loads, filter(None, text.splitlines()))
 
 
-def _batches(content: bytes) -> Iterator[pa.RecordBatch]:
-    file = pa.BufferReader(content)
-    while file.tell() < len(content):
+def _batches(file: BinaryIO, size: int) -> Iterator[pa.RecordBatch]:
+    while file.tell() < size:
         yield from pa.ipc.open_stream(file)

@@ -83,3 +83,17 @@ def test_what_has_no_form_is_searched_for_words() -> None:
     assert found_in(f"some text of {PERSON}, and so on".encode()) == 1
     assert found_in(f"some text of {OTHER}".encode()) == 0
     assert found_in(b"\x00\x01" + PERSON.encode() + b"\xff") == 1
+
+
+def test_large_objects_are_read_piece_by_piece() -> None:
+    lines = b'{"user_id": "somebody else", "text": "' + b"x" * 1_000 + b'"}\n'
+    last = f'{{"user_id": "{PERSON}"}}\n'.encode()
+    many = lines * 9_000
+    for content in (many + last, many + last + many, gzip.compress(many + last, 1)):
+        assert found_in(content) == 1
+    assert found_in(many) == 0
+    assert found_in(b"x" * (1 << 23) + f" {PERSON} ".encode() + b"y" * 10_000) >= 1
+
+
+def test_a_compressed_parquet_is_taken_apart() -> None:
+    assert found_in(gzip.compress(parquet(a=["b", "77"])), "77") == 1
