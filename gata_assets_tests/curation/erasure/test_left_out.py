@@ -88,7 +88,7 @@ def events_of(curator: Curator) -> tuple[object, ...]:
 
 
 @given(files, st.integers(0, 4), st.sampled_from(["csv", "jsonl", "parquet"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_curated_days_reports_and_batches_are_as_if_they_had_never_come(
     worlds: list[list[Row]], before: int, ending: str
 ) -> None:

@@ -73,7 +73,7 @@ def plain(content: bytes, ending: str) -> object:
 
 
 @given(st.lists(any_row, min_size=1, max_size=20), st.sampled_from(ENDINGS))
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_is_left_is_the_file_of_the_others(rows: list[Row], ending: str) -> None:
     kept = list(filter(counts, rows))
     with TemporaryDirectory() as directory:

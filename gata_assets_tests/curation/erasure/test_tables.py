@@ -75,7 +75,7 @@ def traces(store: ObjectStore, person: str = PERSON) -> list[str]:
 
 
 @given(files, st.integers(0, 4), st.sampled_from(["csv", "jsonl", "parquet", "csv.gz"]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_nothing_of_theirs_is_left_and_everything_of_others_is(worlds: list, before: int, ending: str) -> None:
     with TemporaryDirectory() as folder:
         own, other = curator_of(Path(folder, "own")), curator_of(Path(folder, "other"))
@@ -177,7 +177,7 @@ def test_files_that_come_again_keep_their_landing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_carried_out", [False, True])
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("step", [11, pytest.param(1, marks=pytest.mark.soak)])
 def test_whoever_is_killed_is_completed_by_the_next(tmp_path: Path, step: int, is_carried_out: bool) -> None:
     start = MemoryStore()
     fill(curator_in(start), tmp_path)
