@@ -24,7 +24,8 @@ from gata_assets.orchestration.batch_status import Status
 from gata_assets.storage.datasets import DatasetWrite, read_manifest
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.manifests import Manifest
-from gata_assets.tables.people.erased_people import ErasedPeople, PrivacyKeys, Tombstones
+from gata_assets.tables.people.erased_people import ErasedPeople, digest_people
+from gata_assets.tables.people.privacy_keys import PrivacyKeys, Tombstones
 from gata_assets_tests.support.memory_store import FailingStore, MemoryStore
 
 KEYS = PrivacyKeys({1: b"k" * 32})
@@ -48,7 +49,7 @@ PRESENT = Present.of({"days": 1, "sha256": "d"}, {"days": 1, "sha256": "d"}, "c"
 
 
 def erasure() -> Erasure:
-    stones = Tombstones(1, AT, tuple(KEYS.digests("acme", 1, pl.Series([PERSON]))))
+    stones = Tombstones(1, AT, tuple(digest_people(KEYS, "acme", 1, pl.Series([PERSON]))))
     return Erasure("acme", "request-1", ErasedPeople("acme", KEYS, [stones]), (PERSON,))
 
 

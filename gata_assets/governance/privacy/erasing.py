@@ -20,7 +20,8 @@ from gata_assets.governance.retention.holds import Holds
 from gata_assets.storage.logs.chained_log import ChainedLog
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.people.tombstones import TombstoneReader, write_tombstones
-from gata_assets.tables.people.erased_people import Tombstones
+from gata_assets.tables.people.erased_people import digest_people
+from gata_assets.tables.people.privacy_keys import Tombstones
 
 _MOST_ATTEMPTS = 5
 
@@ -85,7 +86,7 @@ def erase(
         )
     keys, log = reader.keys, log_of(store, tenant, clock)
     folder = TenantLayout(tenant).tombstones
-    stones = Tombstones(keys.newest, clock(), tuple(keys.digests(tenant, keys.newest, distinct)))
+    stones = Tombstones(keys.newest, clock(), tuple(digest_people(keys, tenant, keys.newest, distinct)))
     stones = write_tombstones(store, folder, request, stones)
     log.append("requested", {"request": request, "people": len(distinct), "key_version": stones.key_version})
     erasure = Erasure(tenant, request, reader.erased(store, tenant, folder), tuple(distinct))

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 from gata_assets.settings.values import SettingsGroup, wrong
-from gata_assets.tables.people.erased_people import PrivacyKeys
+from gata_assets.tables.people.privacy_keys import PrivacyKeys
 
 _FEWEST_BYTES = 32
 _KEY = re.compile(r"([1-9][0-9]{0,5}):(\S+)")

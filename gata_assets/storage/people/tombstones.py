@@ -6,11 +6,16 @@ them each time, and read each once.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from gata_assets.errors import ConflictError, DamagedTableError
 from gata_assets.storage.objects import ABSENT, ObjectStore
-from gata_assets.tables.people.erased_people import NO_PRIVACY_KEYS, ErasedPeople, PrivacyKeys, Tombstones
+from gata_assets.tables.people.privacy_keys import NO_PRIVACY_KEYS, PrivacyKeys, Tombstones
+
+if TYPE_CHECKING:
+    from gata_assets.tables.people.erased_people import ErasedPeople
 
 
 def write_tombstones(store: ObjectStore, folder: str, request: str, stones: Tombstones) -> Tombstones:
@@ -57,6 +62,9 @@ class TombstoneReader:
 
         Raises PrivacyKeyError if that cannot be known without a key, DamagedTableError or StoreError.
         """
+        # NumPy and Arrow, which who only receives does without.
+        from gata_assets.tables.people.erased_people import ErasedPeople
+
         place, listed = store.uri(folder), tuple(store.list_keys(folder))
         known = self._people.get(place)
         if known is None or known[0] != listed:

@@ -8,84 +8,28 @@ Marks are stored encrypted, since 20 bits would tell much of who is one of few: 
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
 from hashlib import sha256
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from gata_assets.errors import PrivacyKeyError
 from gata_assets.tables.columns.arrays import Bools, Int64s, UInt64s
 from gata_assets.tables.columns.arrow_buffers import micros
 from gata_assets.tables.columns.hashing import hash_ids
+from gata_assets.tables.people.privacy_keys import (
+    MARKS,
+    NO_PRIVACY_KEYS,
+    Digest,
+    PrivacyKeys,
+    Tombstones,
+    digest_of,
+    pad_of,
+)
 from gata_assets.tables.spec import TableSpec
 
 # Before all instants: of who was not erased.
 NEVER = np.iinfo(np.int64).min
-_MARKS = 1 << 20
-
-
-class Digest(NamedTuple):
-    """What is kept of an id: its digest, and its mark, encrypted."""
-
-    digest: str
-    mark: int
-
-
-@dataclass(frozen=True)
-class Tombstones:
-    """People who were erased at once: their digests by the key of a version; rows up to the instant do not count."""
-
-    key_version: int
-    erased_at: datetime
-    people: tuple[Digest, ...]
-
-
-class PrivacyKeys:
-    """The keys by which ids of people are digested, by version; what it shows of itself has no key."""
-
-    def __init__(self, keys: Mapping[int, bytes]) -> None:
-        """Keep them; the highest version is that of new digests."""
-        self._keys = dict(keys)
-
-    def __repr__(self) -> str:
-        return f"PrivacyKeys(versions {sorted(self._keys)})"
-
-    @property
-    def newest(self) -> int:
-        """The version of new digests; raises PrivacyKeyError without a key."""
-        if not self._keys:
-            raise PrivacyKeyError(
-                "PRIVACY_KEYS has no key: set it, for example to 1: and what `openssl rand -hex 32` prints."
-            )
-        return max(self._keys)
-
-    def of_tenant(self, tenant: str, version: int) -> bytes:
-        """The key of a tenant, by the key of a version; raises PrivacyKeyError if there is none of it."""
-        if version not in self._keys:
-            raise PrivacyKeyError(
-                f"People of {tenant} were erased under version {version} of PRIVACY_KEYS, which does not have it: who "
-                "they are cannot be known without, so nothing of the tenant is read. Set that version again."
-            )
-        return hmac.digest(self._keys[version], f"tenant\0{tenant}".encode(), "sha256")
-
-    def every_digest(self, tenant: str, one: str) -> list[str]:
-        """The digests of an id by the keys of all versions, the newest first; raises PrivacyKeyError without a key."""
-        versions = sorted(self._keys, reverse=True) if self.newest else []
-        return [_digest(self.of_tenant(tenant, version), one).hex() for version in versions]
-
-    def digests(self, tenant: str, version: int, ids: pl.Series) -> list[Digest]:
-        """The digests of distinct ids, in their order."""
-        key, marks = self.of_tenant(tenant, version), _marks(hash_ids(ids).to_numpy())
-        digests = [_digest(key, text) for text in ids.to_list()]
-        return [Digest(own.hex(), mark ^ _pad(key, own)) for own, mark in zip(digests, marks.tolist(), strict=True)]
-
-
-NO_PRIVACY_KEYS = PrivacyKeys({})
 
 
 class ErasedPeople:
@@ -101,9 +45,9 @@ class ErasedPeople:
             for person in stone.people:
                 digest = bytes.fromhex(person.digest)
                 known[digest] = max(limit, known.get(digest, NEVER))
-                marks.append(person.mark ^ _pad(key, digest))
+                marks.append(person.mark ^ pad_of(key, digest))
         self._known = list(by_key.items())
-        self._is_marked = np.zeros(_MARKS if marks else 0, dtype=np.bool_)
+        self._is_marked = np.zeros(MARKS if marks else 0, dtype=np.bool_)
         self._is_marked[marks] = True
 
     @property
@@ -129,7 +73,7 @@ class ErasedPeople:
         if self._known and len(ids):
             candidates = np.flatnonzero(self._is_marked[_marks(hash_ids(ids).to_numpy() if keys is None else keys)])
             for place, text in zip(candidates.tolist(), ids.gather(candidates).to_list(), strict=True):
-                found[place] = max(known.get(_digest(key, text), NEVER) for key, known in self._known)
+                found[place] = max(known.get(digest_of(key, text), NEVER) for key, known in self._known)
         return found
 
     def are_erased(self, ids: pl.Series, instants: pl.Series | None) -> Bools | None:
@@ -168,14 +112,12 @@ def nobody(tenant: str) -> ErasedPeople:
     return ErasedPeople(tenant, NO_PRIVACY_KEYS, ())
 
 
-def _digest(key: bytes, text: str) -> bytes:
-    return hmac.digest(key, text.encode(errors="surrogatepass"), "sha256")
-
-
-def _pad(key: bytes, digest: bytes) -> int:
-    """Bits that only who has the key knows, others for each digest."""
-    return int.from_bytes(hmac.digest(key, b"mark\0" + digest, "sha256")[:8]) % _MARKS
+def digest_people(keys: PrivacyKeys, tenant: str, version: int, ids: pl.Series) -> list[Digest]:
+    """The digests of distinct ids, in their order; raises PrivacyKeyError without the key of the version."""
+    key, marks = keys.of_tenant(tenant, version), _marks(hash_ids(ids).to_numpy())
+    digests = [digest_of(key, text) for text in ids.to_list()]
+    return [Digest(own.hex(), mark ^ pad_of(key, own)) for own, mark in zip(digests, marks.tolist(), strict=True)]
 
 
 def _marks(keys: UInt64s) -> Int64s:
-    return (keys & np.uint64(_MARKS - 1)).astype(np.int64)
+    return (keys & np.uint64(MARKS - 1)).astype(np.int64)

@@ -51,7 +51,7 @@ class Visits(pa.DataFrameModel):
 '''
 
 
-@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.server)])
+@pytest.fixture
 def store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], ObjectStore]]:
@@ -61,7 +61,7 @@ def store(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TABLE_SPECS", "gym_tables")
     monkeypatch.setenv("PRIVACY_KEYS", f"1:{canary('a key of the tests')}{canary('and more of it')}")
-    if request.param == "s3":
+    if getattr(request, "param", "local") == "s3":
         monkeypatch.setenv("TARGET_BUCKET", request.getfixturevalue("bucket"))
     else:
         monkeypatch.setenv("TARGET_DIR", str(tmp_path / "target"))
@@ -106,6 +106,7 @@ def lines(result: Result) -> list[dict[str, object]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
+@pytest.mark.parametrize("store", ["local", pytest.param("s3", marks=pytest.mark.server)], indirect=True)
 def test_a_person_goes_from_all_tables_and_a_namesake_stays(store: Callable[[], ObjectStore]) -> None:
     fill()
     done = gata("privacy", "erase", "--tenant", "acme", "--subject", PERSON, "--request", "letter-1")

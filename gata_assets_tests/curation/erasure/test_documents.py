@@ -14,7 +14,8 @@ from gata_assets.curation.erasure.raw_rewriting import Mentions, copy_without
 from gata_assets.curation.files.formats import RawFormat, parse_format
 from gata_assets.curation.readers.readers import read_blocks
 from gata_assets.lake.tables import RAW_TICKETS
-from gata_assets.tables.people.erased_people import ErasedPeople, PrivacyKeys, Tombstones
+from gata_assets.tables.people.erased_people import ErasedPeople, digest_people
+from gata_assets.tables.people.privacy_keys import PrivacyKeys, Tombstones
 
 KEYS = PrivacyKeys({1: b"k" * 32})
 AT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -41,7 +42,7 @@ def rows_of(content: bytes) -> list[dict[str, object]]:
 
 
 def rewritten(content: bytes, directory: Path) -> tuple[bytes, int]:
-    stones = Tombstones(1, AT, tuple(KEYS.digests("acme", 1, pl.Series([str(PERSON)]))))
+    stones = Tombstones(1, AT, tuple(digest_people(KEYS, "acme", 1, pl.Series([str(PERSON)]))))
     to = directory / "copy"
     count = copy_without(
         lambda: io.BytesIO(content),

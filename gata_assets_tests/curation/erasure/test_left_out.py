@@ -23,7 +23,8 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.reader import read_catalog, read_events
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.people.tombstones import TombstoneReader, write_tombstones
-from gata_assets.tables.people.erased_people import PrivacyKeys, Tombstones
+from gata_assets.tables.people.erased_people import digest_people
+from gata_assets.tables.people.privacy_keys import PrivacyKeys, Tombstones
 from gata_assets_tests.support.raw_worlds import (
     NOW,
     RULES,
@@ -50,7 +51,7 @@ def curator_of(directory: Path, keys: PrivacyKeys = KEYS) -> Curator:
 
 def erase(curator: Curator, *ids: str, at: datetime = ERASED_AT) -> None:
     """Write the tombstones of people."""
-    stones = Tombstones(1, at, tuple(KEYS.digests("acme", 1, pl.Series(list(ids)))))
+    stones = Tombstones(1, at, tuple(digest_people(KEYS, "acme", 1, pl.Series(list(ids)))))
     write_tombstones(curator.store, curator.places.tombstones, "-".join(sorted(ids)), stones)
 
 

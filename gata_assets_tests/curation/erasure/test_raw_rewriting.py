@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from gata_assets.curation.erasure.raw_rewriting import Mentions, copy_without
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.interactions.tables import TABLES
-from gata_assets.tables.people.erased_people import ErasedPeople, PrivacyKeys, Tombstones
+from gata_assets.tables.people.erased_people import ErasedPeople, digest_people
+from gata_assets.tables.people.privacy_keys import PrivacyKeys, Tombstones
 from gata_assets_tests.support.raw_worlds import ENDINGS, Row, encode, interaction
 
 KEYS = PrivacyKeys({1: b"k" * 32})
@@ -27,7 +28,7 @@ SPEC = TABLES["interactions"]
 
 
 def people(*ids: str) -> ErasedPeople:
-    stones = Tombstones(1, AT, tuple(KEYS.digests("acme", 1, pl.Series(list(ids)))))
+    stones = Tombstones(1, AT, tuple(digest_people(KEYS, "acme", 1, pl.Series(list(ids)))))
     return ErasedPeople("acme", KEYS, [stones])
 
 

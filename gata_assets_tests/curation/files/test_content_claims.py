@@ -176,5 +176,6 @@ def test_new_content_takes_as_few_calls_however_many_files_there_are() -> None:
         service.store = counting
         service.land("new.csv")
         calls.append(counting.calls)
-    # Saved mappings, the catalog of items, the claim, the raw file, the staged part, quarantine and the report.
-    assert calls == [7, 7]
+    # Saved mappings, the catalog of items, who was erased, the claim, the raw file, the staged part, quarantine and the
+    # report.
+    assert calls == [8, 8]

@@ -11,7 +11,8 @@ from gata_assets.errors import ConflictError, DamagedTableError, PrivacyKeyError
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.people.tombstones import TombstoneReader, write_tombstones
 from gata_assets.tables.columns.arrow_buffers import micros
-from gata_assets.tables.people.erased_people import NEVER, PrivacyKeys, Tombstones
+from gata_assets.tables.people.erased_people import NEVER, digest_people
+from gata_assets.tables.people.privacy_keys import PrivacyKeys, Tombstones
 
 AT = datetime(2026, 1, 10, 12, tzinfo=UTC)
 KEYS = PrivacyKeys({1: b"k" * 32})
@@ -19,7 +20,7 @@ FOLDER = "acme/privacy/tombstones/"
 
 
 def stones(*ids: str) -> Tombstones:
-    return Tombstones(1, AT, tuple(KEYS.digests("acme", 1, pl.Series(list(ids)))))
+    return Tombstones(1, AT, tuple(digest_people(KEYS, "acme", 1, pl.Series(list(ids)))))
 
 
 def limits(reader: TombstoneReader, store: ObjectStore, *ids: str) -> list[int]:
