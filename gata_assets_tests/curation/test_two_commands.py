@@ -40,7 +40,7 @@ def send_one(store: Any, tenant: str, name: str, scratch: Path, replaces: list[s
 
 
 @pytest.mark.parametrize("pauses", [1, 2])
-@pytest.mark.parametrize("every", [67, pytest.param(5, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [131, pytest.param(5, marks=pytest.mark.soak)])
 def test_of_two_files_that_replace_the_same_one_counts_and_the_other_does_not_land(
     pauses: int, every: int, any_store: ObjectStore, tmp_path: Path
 ) -> None:

@@ -54,7 +54,7 @@ FOLDERS = {
 }
 
 
-@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.server)])
+@pytest.fixture(params=["local", pytest.param("s3", marks=[pytest.mark.server, pytest.mark.soak])])
 def given(request: pytest.FixtureRequest) -> dict[str, str]:
     """The settings, of a directory and of a bucket."""
     if request.param == "local":

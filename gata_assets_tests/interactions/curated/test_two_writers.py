@@ -51,7 +51,7 @@ def read_users(store: ObjectStore, tenant: str) -> int:
 
 
 @pytest.mark.parametrize("pauses", [1, 2])
-@pytest.mark.parametrize("every", [67, pytest.param(5, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [131, pytest.param(5, marks=pytest.mark.soak)])
 def test_of_two_that_curate_a_day_one_is_read_and_the_day_is_right_or_stale(
     pauses: int, every: int, any_store: ObjectStore, tmp_path: Path
 ) -> None:

@@ -227,15 +227,15 @@ REPLACED: Runs = ({"SPLIT_SEED": "1"}, {})
 REMOVED: Runs = ({}, {"LOW_VOLUME_MIN_COUNT": "15"})
 
 
-# Every so manieth call from a first one on; by all of the cases, each call.
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.soak)])
+# Every so manieth call from a first one on; by all of the cases, every second call, and each in the long tests.
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
     ("before", "now", "manner", "is_gone_for_good", "first"),
     [
         pytest.param(*REPLACED, Manner.UNANSWERED, False, 1, id="replaced-unanswered"),
-        pytest.param(*REPLACED, Manner.CUT_SHORT, False, 2, id="replaced-cut-short"),
-        pytest.param(*EMPTY, Manner.REFUSED, True, 3, id="empty-refused-from-then-on"),
-        pytest.param(*REMOVED, Manner.BODILESS, False, 4, id="removed-bodiless"),
+        pytest.param(*REPLACED, Manner.CUT_SHORT, False, 3, id="replaced-cut-short"),
+        pytest.param(*EMPTY, Manner.REFUSED, True, 5, id="empty-refused-from-then-on"),
+        pytest.param(*REMOVED, Manner.BODILESS, False, 7, id="removed-bodiless"),
     ],
 )
 def test_whichever_call_fails_the_target_holds_no_manifest_or_a_whole_dataset_and_the_next_run_repairs_it(

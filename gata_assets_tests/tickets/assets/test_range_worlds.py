@@ -113,7 +113,7 @@ def prepare(
 
 # Of pandera, for a table that breaks several rules, one of them by missing values.
 @pytest.mark.filterwarnings("ignore:The behavior of DataFrame concatenation:FutureWarning")
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 24))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 24))])
 @pytest.mark.slow
 def test_a_range_writes_and_refuses_what_its_batches_would_one_by_one(seed: int, tmp_path: Path) -> None:
     random = Random(seed)
