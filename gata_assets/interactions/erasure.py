@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from gata_assets.batches import is_batch_id, parse_batch_id
 from gata_assets.curation.layout import TenantLayout
+from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.governance.privacy.locators import Cleared, Erasure
 from gata_assets.interactions.datasets import DatasetKind
 from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
@@ -110,8 +111,16 @@ class BatchLocator:
     def _sweep(self, keys: Sequence[str], people: ErasedPeople, limit: int) -> None:
         """Delete what writers that were killed have left, if it has rows of theirs."""
         for key in keys:
-            if key.endswith(_PARQUET) and len(_look(self._store.read(key), people, limit)[1]):
+            if key.endswith(_PARQUET) and _may_be_theirs(self._store.read(key), people, limit):
                 self._store.delete(key)
+
+
+def _may_be_theirs(content: bytes, people: ErasedPeople, limit: int) -> bool:
+    """Whether a file has rows of theirs, or cannot be read: nothing needs it."""
+    try:
+        return len(_look(content, people, limit)[1]) > 0
+    except DAMAGED:
+        return True
 
 
 def _look(content: bytes, people: ErasedPeople, limit: int) -> tuple[pl.Series, pl.Series]:

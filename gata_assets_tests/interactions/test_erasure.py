@@ -123,6 +123,16 @@ def test_rows_of_theirs_go_and_the_batch_stays_complete() -> None:
         assert manifest.details["numbers"] == {"user_features": {"row_count": 3}}
 
 
+def test_what_nothing_names_and_nobody_can_read_goes() -> None:
+    store = MemoryStore()
+    write_batch(store, BEFORE)
+    key = f"{PLACES.features(BEFORE)}user_features/part-00000-0123456789abcdef.parquet"
+    store.write(key, b"PAR1 cut off")
+    list(BatchLocator(store).erase(erasure()))
+    assert not store.exists(key)
+    assert rows_of(store, BEFORE) == expected()
+
+
 def test_a_batch_after_the_erasure_was_built_of_what_came_since() -> None:
     store = MemoryStore()
     write_batch(store, AFTER)

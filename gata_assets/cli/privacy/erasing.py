@@ -17,6 +17,7 @@ import click
 
 from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
+from gata_assets.curation.layout import is_tenant_name
 from gata_assets.definitions.lake import open_lake_curator
 from gata_assets.governance.privacy.erasing import Erased, erase
 from gata_assets.governance.privacy.locators import Cleared, Locator
@@ -31,6 +32,8 @@ from gata_assets.settings.table_specs import all_tables, curation_rules, has_own
 _REQUEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_IDS, _LONGEST_ID = 100_000, 1_000
 _MOST_SHOWN = 20
+# Below it are the folders of sources, each below a folder of raw, curated or prod.
+SHOP = "shop/"
 
 
 def run(
@@ -83,6 +86,7 @@ def run(
         locators=locators,
         clock=lambda: datetime.now(UTC),
         holds=Holds(store, rules.tombstones.keys.every_digest),
+        concerns=partial(_concerns, tenant),
         progress=show,
     )
     if as_table:
@@ -92,14 +96,25 @@ def run(
     return found.is_complete
 
 
+def _concerns(tenant: str, key: str) -> bool:
+    """Whether an object may be about people of a tenant; what others have is about people of their own."""
+    first, *rest = key.split("/")
+    if f"{first}/" == SHOP:
+        return rest[1:2] == [tenant]
+    return first == tenant or not is_tenant_name(first)
+
+
 def _read(file: Path | None) -> Iterator[str]:
     """The ids of a file, a line each."""
     if file is None:
         return
     with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as lines:
-        for line in lines:
-            if text := line.rstrip("\r\n"):
-                yield text
+        try:
+            for line in lines:
+                if text := line.rstrip("\r\n"):
+                    yield text
+        except UnicodeDecodeError:
+            raise click.UsageError("The file of ids is not UTF-8.") from None
 
 
 def _line(cleared: Cleared) -> str:

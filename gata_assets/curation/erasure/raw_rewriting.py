@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from gata_assets.curation.erasure.documents import copy_documents
 from gata_assets.curation.files.formats import Compression, FileFormat, RawFormat
-from gata_assets.curation.files.open_files import decompressed
+from gata_assets.curation.files.open_files import CODECS, decompressed
 from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
 from gata_assets.curation.readers.json_files.pages import read_documents
 from gata_assets.curation.readers.raw_block import BLOCK_BYTES, READABLE, RawBlock
@@ -29,7 +29,6 @@ from gata_assets.tables.people.erased_people import ErasedPeople
 from gata_assets.tables.row_rules import RowContext, validate_columns
 from gata_assets.tables.spec import TableSpec
 
-_CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 # Behind all lines of a file.
 _END = 1 << 62
 
@@ -178,5 +177,5 @@ def _compressed(to: Path, compression: Compression | None) -> Iterator[BinaryIO]
         if compression is None:
             yield file
             return
-        with pa.CompressedOutputStream(pa.PythonFile(file, "wb"), _CODECS[compression]) as stream:
+        with pa.CompressedOutputStream(pa.PythonFile(file, "wb"), CODECS[compression]) as stream:
             yield cast("BinaryIO", stream)

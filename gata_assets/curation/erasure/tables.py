@@ -19,6 +19,7 @@ from gata_assets.curation.erasure.files import FileEraser, Removed
 from gata_assets.curation.layout import MANIFEST_FILE
 from gata_assets.curation.reports import Report
 from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_streams
+from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.manifests import plain_name
@@ -138,12 +139,15 @@ class TableEraser:
     def _has_theirs(self, spec: TableSpec, key: str) -> bool:
         content = self._curator.store.read(key)
         is_by_day = key.endswith(f".{StagedPartitionWriter.ending}")
-        frame = read_streams(content) if is_by_day else pq.read_table(BytesIO(content))
+        try:
+            frame = read_streams(content) if is_by_day else pq.read_table(BytesIO(content))
+        except DAMAGED:
+            # Nobody can tell, and nothing needs it.
+            return True
         columns = [name for name in spec.subject_columns if name in frame.column_names]
         ids = (pl.Series(pl.from_arrow(frame[name])).cast(pl.String).drop_nulls().unique() for name in columns)
         rows = frame["row"].to_pylist() if "row" in frame.column_names else []
         if not columns:
-            # Nobody can tell, and nothing needs it.
             return True
         is_named = any((self._people.limits(found) != NEVER).any() for found in ids)
         return is_named or any(text is not None and self._is_mention(text) for text in rows)

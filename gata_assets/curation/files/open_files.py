@@ -28,7 +28,7 @@ from gata_assets.storage.scratch import scratch_file
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
-_CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
+CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 # A third thread brought no speed on two cores: a block is read while two are validated.
 _THREADS = 2
 # Of a compressed Parquet file, decompressed on disk: a few kilobytes may be gigabytes.
@@ -100,7 +100,7 @@ def decompressed(file: BinaryIO, file_format: FileFormat, max_decoded_bytes: int
     if compression is None:
         yield file
         return
-    with pa.CompressedInputStream(pa.PythonFile(file, "rb"), _CODECS[compression]) as plain:
+    with pa.CompressedInputStream(pa.PythonFile(file, "rb"), CODECS[compression]) as plain:
         if file_format.format is not RawFormat.PARQUET:
             yield cast(BinaryIO, plain)
             return

@@ -57,6 +57,7 @@ def erase(
     locators: Sequence[Locator],
     clock: Callable[[], datetime],
     holds: Holds,
+    concerns: Callable[[str], bool],
     progress: Callable[[Cleared], object] = lambda _: None,
 ) -> Erased:
     """Erase people of a tenant everywhere.
@@ -70,6 +71,7 @@ def erase(
         locators: Where data of people is.
         clock: The present instant in UTC.
         holds: The legal holds of the target.
+        concerns: Whether an object may be about people of the tenant, by its key.
         progress: Gets what was removed, place by place.
 
     Raises:
@@ -96,7 +98,7 @@ def erase(
             places.append(cleared)
             progress(cleared)
             log.append("cleared", {"request": request, **asdict(cleared)})
-    scanned = scan(store, erasure)
+    scanned = scan(store, erasure, concerns)
     found = Erased(request, len(distinct), stones.erased_at, tuple(places), scanned)
     log.append("scanned", {"request": request, **scanned.counts, "findings": [asdict(one) for one in scanned.findings]})
     log.append("completed" if found.is_complete else "incomplete", {"request": request})

@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from os import SEEK_END
 from pathlib import Path
@@ -20,9 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gata_assets.curation.erasure.raw_rewriting import Mentions
-from gata_assets.curation.files.formats import Compression, RawSource
+from gata_assets.curation.files.formats import RawSource
+from gata_assets.curation.files.open_files import CODECS
 from gata_assets.curation.files.raw_objects import opened
 from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
+from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.governance.privacy.locators import Erasure
 from gata_assets.storage.objects import ObjectStore
@@ -32,7 +35,6 @@ from gata_assets.storage.scratch import scratch_file
 _SHORTEST_WORD = 6
 _PARQUET, _ARROW_STREAM = b"PAR1", b"\xff\xff\xff\xff"
 _PIECE_BYTES, _LONGEST_WORD, _ROWS_AT_ONCE = 1 << 23, 4_000, 10_000
-_CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 
 
 @dataclass(frozen=True)
@@ -50,35 +52,43 @@ class Scan:
     objects: int
     bytes: int
     findings: tuple[Finding, ...]
+    damaged: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
-        """How much was read."""
-        return {"objects": self.objects, "bytes": self.bytes}
+        """How much was read, and how many objects could not be taken apart, so that they were searched for words."""
+        return {"objects": self.objects, "bytes": self.bytes, "damaged": self.damaged}
 
 
-def scan(store: ObjectStore, erasure: Erasure) -> Scan:
-    """Read every object of a target but those of its privacy logs, which have digests; raises StoreError."""
+def scan(store: ObjectStore, erasure: Erasure, concerns: Callable[[str], bool] = lambda _: True) -> Scan:
+    """Read every object of a target that may concern the tenant, by its key: the same id elsewhere is another person.
+
+    Raises StoreError.
+    """
     search = _Search(erasure.ids)
-    objects = size = 0
+    objects = size = damaged = 0
     findings = []
 
-    def look(key: str) -> tuple[str, int, int] | None:
+    def look(key: str) -> tuple[str, int, int, bool] | None:
         try:
-            with opened(store, key) as source:
-                return key, *search.count(source)
+            try:
+                with opened(store, key) as source:
+                    return key, *search.count(source), False
+            except DAMAGED:
+                with store.open_read(key) as file:
+                    return key, *search.count_words(file), True
         except ObjectNotFoundError:
             # Deleted since it was listed.
             return None
 
-    for found in map_in_order(look, store.list_keys(""), CALLS_AT_ONCE):
+    for found in map_in_order(look, filter(concerns, store.list_keys("")), CALLS_AT_ONCE):
         if found is None:
             continue
-        key, length, values = found
-        objects, size = objects + 1, size + length
+        key, length, values, is_damaged = found
+        objects, size, damaged = objects + 1, size + length, damaged + is_damaged
         if values:
             findings.append(Finding(key, values))
-    return Scan(objects, size, tuple(findings))
+    return Scan(objects, size, tuple(findings), damaged)
 
 
 class _Search:
@@ -100,12 +110,10 @@ class _Search:
         source.seek(0)
         if compression := compression_of(head):
             # Closing it would close the source.
-            plain = pa.CompressedInputStream(pa.PythonFile(source, "rb"), _CODECS[compression])
+            plain = pa.CompressedInputStream(pa.PythonFile(source, "rb"), CODECS[compression])
             if plain.read(len(_PARQUET)) != _PARQUET:
                 source.seek(0)
-                return size, self._of_stream(
-                    pa.CompressedInputStream(pa.PythonFile(source, "rb"), _CODECS[compression])
-                )
+                return size, self._of_stream(pa.CompressedInputStream(pa.PythonFile(source, "rb"), CODECS[compression]))
             with scratch_file() as decompressed:
                 decompressed.write(_PARQUET)
                 while piece := plain.read(_PIECE_BYTES):
@@ -115,6 +123,10 @@ class _Search:
         if head.startswith(_ARROW_STREAM):
             return size, sum(map(self._of_batch, _batches(source, size)))
         return size, self._of_stream(source)
+
+    def count_words(self, file: BinaryIO) -> tuple[int, int]:
+        """As `count`, of what cannot be taken apart."""
+        return file.seek(0, SEEK_END), self._of_stream(_from_start(file))
 
     def _of_stream(self, stream: BinaryIO) -> int:
         """Of texts, some megabytes at a time: a document that is longer is searched for words."""
@@ -155,8 +167,10 @@ class _Search:
                 except (ValueError, RecursionError):
                     continue
         count = 0
-        for line in csv.reader(io.StringIO(text, newline="")) if "," in text else ():
-            count += sum(field in self._ids for field in line)
+        # Of what is no CSV, such as a picture, a field may be longer than any.
+        with suppress(csv.Error):
+            for line in csv.reader(io.StringIO(text, newline="")) if "," in text else ():
+                count += sum(field in self._ids for field in line)
         return max(count, int(self._words(text)))
 
     def _of_json(self, value: Any) -> int:
@@ -167,6 +181,11 @@ class _Search:
         if isinstance(value, str):
             return int(value in self._ids) or (self._of_text(value) if value[:1] in ("{", "[") else 0)
         return int(isinstance(value, int) and str(value) in self._ids)
+
+
+def _from_start(file: BinaryIO) -> BinaryIO:
+    file.seek(0)
+    return file
 
 
 def _document(text: str) -> Iterator[Any]:

@@ -164,7 +164,7 @@ def _without_erased(
     if not is_hit.any():
         return events, users, items
     hits = users.select("user_key").filter(is_hit).with_columns(limit=pl.Series(limits[is_hit])).unique()
-    # Few rows, of which those after the erasure count.
+    # Few rows; those after the erasure count.
     places = events["user_key"].is_in(hits["user_key"].implode()).arg_true()
     theirs = events[places].join(hits, on="user_key", how="left", maintain_order="left")
     is_gone = theirs["timestamp"].to_physical() <= theirs["limit"]

@@ -32,7 +32,9 @@ def write_tombstones(store: ObjectStore, folder: str, request: str, stones: Tomb
     except ConflictError:
         known = _decode(store.read(key), store, key)
         if (known.key_version, known.people) != (stones.key_version, stones.people):
-            raise
+            raise ConflictError(
+                f"{store.uri(key)} is of other people: give the request another name, or the ids of its beginning."
+            ) from None
         return known
     return stones
 

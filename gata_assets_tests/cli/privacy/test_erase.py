@@ -150,6 +150,24 @@ def test_what_is_left_elsewhere_is_shown_and_fails(store: Callable[[], ObjectSto
     assert PERSON not in done.output
 
 
+def test_the_same_id_of_others_is_another_person(store: Callable[[], ObjectStore]) -> None:
+    fill()
+    for key in ("globex/raw/interactions/2026-01-02/theirs.csv", "shop/raw/globex/customers-raw/theirs.csv"):
+        store().write(key, f"who\n{PERSON}\n".encode())
+    done = gata("privacy", "erase", "--tenant", "acme", "--subject", PERSON)
+    assert done.exit_code == 0, done.output
+    store().write("shop/raw/acme/customers-raw/own.csv", f"who\n{PERSON}\n".encode())
+    assert gata("privacy", "erase", "--tenant", "acme", "--subject", PERSON).exit_code == 1
+
+
+def test_a_request_of_other_people_is_refused(store: Callable[[], ObjectStore]) -> None:
+    fill()
+    assert gata("privacy", "erase", "--tenant", "acme", "--subject", "u1", "--request", "a").exit_code == 0
+    refused = gata("privacy", "erase", "--tenant", "acme", "--subject", PERSON, "--request", "a")
+    assert refused.exit_code == 1
+    assert "is of other people" in refused.output
+
+
 def test_ids_come_from_a_file_or_standard_input(store: Callable[[], ObjectStore]) -> None:
     fill()
     done = gata(

@@ -136,7 +136,10 @@ def test_every_place_of_a_file_is_cleared(tmp_path: Path) -> None:
     assert {key.split("/")[1] for key in traces(curator.store)} == {"raw", "staged", "quarantine", "curated"}
     others = traces(curator.store, NAMESAKE)
     erase(curator, PERSON, at=NOW)
+    cut_off = f"{curator.places.staged(INTERACTIONS)}left-by-somebody.arrows"
+    curator.store.write(cut_off, b"\xff\xff\xff\xff cut off")
     found = remove(curator)
+    assert not curator.store.exists(cut_off)
     assert (found.removed.records, found.removed.valid, found.removed.rejected) == (6, 4, 2)
     assert traces(curator.store) == []
     assert len(traces(curator.store, NAMESAKE)) == len(others)

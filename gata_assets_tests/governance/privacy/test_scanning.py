@@ -97,3 +97,17 @@ def test_large_objects_are_read_piece_by_piece() -> None:
 
 def test_a_compressed_parquet_is_taken_apart() -> None:
     assert found_in(gzip.compress(parquet(a=["b", "77"])), "77") == 1
+
+
+@pytest.mark.parametrize("start", [b"PAR1\x15\x04\x00\x00", gzip.compress(b"x" * 100)[:12], b"\xff\xff\xff\xff\x10"])
+def test_what_cannot_be_taken_apart_is_searched_for_words_and_counted(start: bytes) -> None:
+    store = MemoryStore()
+    store.write("acme/a", start + f" {PERSON} ".encode())
+    store.write("acme/b", start)
+    scanned = scan(store, Erasure("acme", "r", nobody("acme"), (PERSON,)))
+    assert [finding.key for finding in scanned.findings] == ["acme/a"]
+    assert scanned.damaged == 2
+
+
+def test_a_field_that_is_longer_than_any_is_no_fault() -> None:
+    assert found_in(b'a,"' + b"x" * 500_000 + f" {PERSON} ".encode()) == 1
