@@ -25,7 +25,7 @@ from gata_assets.settings.table_specs import all_tables, has_own_tickets
 from gata_assets.settings.tenants import lakes_prepared
 from gata_assets.storage.objects import ObjectStore
 
-# A tenant's folders, of which one at least says that a folder of the target is a tenant's.
+# A folder of the target is a tenant's if it has one of these.
 _FOLDERS_OF_TENANTS = ("raw", "reports", "features", "training_data")
 _TICKETS_FOLDER, _TABLES_FOLDER = "training/", "intermediate/"
 

@@ -77,7 +77,7 @@ def rules(form: str, settings: Settings) -> None:
     """Print the lifecycle rules of the bucket: storage classes by age, old versions, uploads that were cut off.
 
     They replace all rules that the bucket has. They move data of ours and never expire it: rules know no manifest.
-    Model artifacts and logs, of which no manifest of ours knows, they do expire.
+    They do expire model artifacts and logs, which no manifest of ours names.
     """
     with options.imports_uncollected():
         from gata_assets.cli.retention import bucket_rules as command

@@ -82,5 +82,5 @@ class RetentionRules:
         return now - timedelta(days=self.days[of].delete)
 
     def first_day_kept(self, of: DataType, now: datetime) -> date:
-        """The first day of which something is not old enough to be deleted."""
+        """The first day with something that is not old enough to be deleted."""
         return self.cutoff(of, now).date()

@@ -34,7 +34,7 @@ class Entry:
     previous: str
 
     def encode(self) -> bytes:
-        """Its bytes, of which the next entry has the SHA-256; the same for the same entry."""
+        """Its bytes, whose SHA-256 the next entry has; the same for the same entry."""
         fields = {**vars(self), "at": self.at.isoformat()}
         return (json.dumps(fields, allow_nan=False, ensure_ascii=False) + "\n").encode()
 

@@ -97,3 +97,9 @@ def test_without_the_key_of_a_version_nobody_is_taken_for_unknown() -> None:
 def test_nothing_shows_a_key() -> None:
     assert "kkk" not in repr(KEYS)
     assert "[1, 2]" in repr(KEYS)
+
+
+@pytest.mark.parametrize("days", [(0, 5), (5, 0)])
+def test_of_two_requests_of_a_person_the_later_instant_counts(days: tuple[int, int]) -> None:
+    people = ErasedPeople("acme", KEYS, [stones(KEYS, 1, START + timedelta(days=day), ["a"]) for day in days])
+    assert people.limits(pl.Series(["a"])).tolist() == [micros(START + timedelta(days=5))]
