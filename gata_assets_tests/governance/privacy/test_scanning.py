@@ -99,7 +99,7 @@ def test_a_compressed_parquet_is_taken_apart() -> None:
     assert found_in(gzip.compress(parquet(a=["b", "77"])), "77") == 1
 
 
-@pytest.mark.parametrize("start", [b"PAR1\x15\x04\x00\x00", gzip.compress(b"x" * 100)[:12], b"\xff\xff\xff\xff\x10"])
+@pytest.mark.parametrize("start", [b"PAR1\x15\x04\x00\x00", gzip.compress(b"x" * 100, mtime=0)[:12], b"\xff\xff\xff\xff\x10"])
 def test_what_cannot_be_taken_apart_is_searched_for_words_and_counted(start: bytes) -> None:
     store = MemoryStore()
     store.write("acme/a", start + f" {PERSON} ".encode())
