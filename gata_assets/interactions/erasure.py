@@ -67,10 +67,10 @@ class BatchLocator:
             if manifest is None:
                 return None, 0
             limit = micros(parse_batch_id(batch_id).starts_at)
-            self._sweep([key for key in there if key.removeprefix(folder) not in manifest.files], erasure.people, limit)
+            self._sweep([key for key in there if key.removeprefix(folder) not in manifest.files], erasure.erased, limit)
             files, gone = dict[str, FileEntry](), 0
             for name, entry in manifest.files.items():
-                kept, removed = self._without(folder, name, manifest, erasure.people, limit)
+                kept, removed = self._without(folder, name, manifest, erasure.erased, limit)
                 gone += removed
                 own, written = write.write(plain_name(name), kept, entry.rows - removed) if removed else (name, entry)
                 files[own] = written

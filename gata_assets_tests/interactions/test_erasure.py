@@ -16,7 +16,7 @@ import pytest
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import StoreError
 from gata_assets.governance.privacy.locators import Erasure
-from gata_assets.governance.privacy.scanning import scan
+from gata_assets.governance.privacy.scanning import TargetObjects, scan
 from gata_assets.interactions.datasets import DatasetKind, read_stored
 from gata_assets.interactions.erasure import BatchLocator
 from gata_assets.interactions.staleness import Present, batch_status
@@ -50,7 +50,7 @@ PRESENT = Present.of({"days": 1, "sha256": "d"}, {"days": 1, "sha256": "d"}, "c"
 
 def erasure() -> Erasure:
     stones = Tombstones(1, AT, tuple(digest_people(KEYS, "acme", 1, pl.Series([PERSON]))))
-    return Erasure("acme", "request-1", ErasedPeople("acme", KEYS, [stones]), (PERSON,))
+    return Erasure("acme", (PERSON,), "request-1", ErasedPeople("acme", KEYS, [stones]))
 
 
 def write_batch(store: ObjectStore, batch_id: str) -> None:
@@ -151,7 +151,7 @@ def test_whoever_is_killed_is_completed_by_the_next(is_carried_out: bool) -> Non
         except StoreError:
             list(BatchLocator(store).erase(erasure()))
             assert rows_of_named(store) == expected()
-            assert not scan(store, erasure()).findings
+            assert not scan([TargetObjects(store)], erasure()).findings
             assert status(store, BEFORE)
         else:
             break

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
@@ -17,23 +16,14 @@ import click
 
 from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
-from gata_assets.curation.layout import is_tenant_name
-from gata_assets.definitions.lake import open_lake_curator
+from gata_assets.definitions.privacy.places import find_places
 from gata_assets.governance.privacy.erasing import Erased, erase
-from gata_assets.governance.privacy.locators import Cleared, Locator
-from gata_assets.governance.privacy.table_locator import TableLocator
-from gata_assets.governance.retention.holds import Holds
-from gata_assets.interactions.curated.curator import Curator
-from gata_assets.interactions.erasure import BatchLocator
-from gata_assets.lake.tables import TICKETS
+from gata_assets.governance.privacy.locators import Cleared
 from gata_assets.settings.model import Settings
-from gata_assets.settings.table_specs import all_tables, curation_rules, has_own_tickets
 
 _REQUEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_IDS, _LONGEST_ID = 100_000, 1_000
 _MOST_SHOWN = 20
-# Below it are the folders of sources, each below a folder of raw, curated or prod.
-SHOP = "shop/"
 
 
 def run(
@@ -66,42 +56,14 @@ def run(
 
     if as_table:
         console.print(f"Request {name}: of {tenant}, {len(set(ids)):,} people.", markup=False)
-    store, rules, tables = open_store(settings), curation_rules(settings), all_tables(settings)
-
-    def curator_of(tenant: str) -> Curator:
-        return Curator(store, tenant, rules, datetime.now(UTC), tables)
-
-    locators: list[Locator] = [TableLocator(curator_of), BatchLocator(store)]
-    if not has_own_tickets(settings):
-        # The lake's, which has curated tables of its own.
-        del tables[TICKETS]
-        locators.append(TableLocator(partial(open_lake_curator, settings, store=store)))
-
     found = erase(
-        store,
-        tenant,
-        ids,
-        name,
-        reader=rules.tombstones,
-        locators=locators,
-        clock=lambda: datetime.now(UTC),
-        holds=Holds(store, rules.tombstones.keys.every_digest),
-        concerns=partial(_concerns, tenant),
-        progress=show,
+        find_places(settings, open_store(settings)), tenant, ids, name, clock=lambda: datetime.now(UTC), progress=show
     )
     if as_table:
         console.print("\n".join(_summary(found)), markup=False)
     else:
         print(json.dumps(_as_json(found)))
     return found.is_complete
-
-
-def _concerns(tenant: str, key: str) -> bool:
-    """Whether an object may be about people of a tenant; what others have is about people of their own."""
-    first, *rest = key.split("/")
-    if f"{first}/" == SHOP:
-        return rest[1:2] == [tenant]
-    return first == tenant or not is_tenant_name(first)
 
 
 def _read(file: Path | None) -> Iterator[str]:

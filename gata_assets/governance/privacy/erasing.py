@@ -15,7 +15,7 @@ import polars as pl
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import ConflictError, DataRuleError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Locator
-from gata_assets.governance.privacy.scanning import Scan, scan
+from gata_assets.governance.privacy.scanning import Haystack, Scan, scan
 from gata_assets.governance.retention.holds import Holds
 from gata_assets.storage.logs.chained_log import ChainedLog
 from gata_assets.storage.objects import ObjectStore
@@ -24,6 +24,25 @@ from gata_assets.tables.people.erased_people import digest_people
 from gata_assets.tables.people.privacy_keys import Tombstones
 
 _MOST_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class PrivacyPlaces:
+    """What a request about people works on.
+
+    Attributes:
+        store: the target.
+        reader: reads tombstones, and has the keys.
+        holds: the legal holds of the target.
+        locators: where data of people is.
+        haystacks: what is searched at the end.
+    """
+
+    store: ObjectStore
+    reader: TombstoneReader
+    holds: Holds
+    locators: tuple[Locator, ...]
+    haystacks: tuple[Haystack, ...]
 
 
 @dataclass(frozen=True)
@@ -48,30 +67,22 @@ def log_of(store: ObjectStore, tenant: str, clock: Callable[[], datetime]) -> Ch
 
 
 def erase(
-    store: ObjectStore,
+    places: PrivacyPlaces,
     tenant: str,
     ids: Sequence[str],
     request: str,
     *,
-    reader: TombstoneReader,
-    locators: Sequence[Locator],
     clock: Callable[[], datetime],
-    holds: Holds,
-    concerns: Callable[[str], bool],
     progress: Callable[[Cleared], object] = lambda _: None,
 ) -> Erased:
     """Erase people of a tenant everywhere.
 
     Args:
-        store: The target.
+        places: Where.
         tenant: Whose people.
         ids: Who, as tables name them.
         request: Names the request; the same name again goes on with it.
-        reader: Reads tombstones, and has the keys.
-        locators: Where data of people is.
         clock: The present instant in UTC.
-        holds: The legal holds of the target.
-        concerns: Whether an object may be about people of the tenant, by its key.
         progress: Gets what was removed, place by place.
 
     Raises:
@@ -80,8 +91,9 @@ def erase(
         ConflictError: Other commands keep changing what is erased, or the request has other ids.
         StoreError: The target failed; the same request goes on where it was.
     """
+    store, reader = places.store, places.reader
     distinct = pl.Series(sorted(set(ids)), dtype=pl.String)
-    if held := holds.held(tenant, distinct.to_list()):
+    if held := places.holds.held(tenant, distinct.to_list()):
         raise DataRuleError(
             f"{len(held):,} of {len(distinct):,} people of {tenant} are under a legal hold, and nobody was erased: "
             "ask for the others alone, or remove the hold (`gata retention hold list`)."
@@ -91,15 +103,15 @@ def erase(
     stones = Tombstones(keys.newest, clock(), tuple(digest_people(keys, tenant, keys.newest, distinct)))
     stones = write_tombstones(store, folder, request, stones)
     log.append("requested", {"request": request, "people": len(distinct), "key_version": stones.key_version})
-    erasure = Erasure(tenant, request, reader.erased(store, tenant, folder), tuple(distinct))
-    places = []
-    for locator in locators:
+    erasure = Erasure(tenant, tuple(distinct), request, reader.erased(store, tenant, folder))
+    all_cleared = []
+    for locator in places.locators:
         for cleared in _persistently(locator, erasure):
-            places.append(cleared)
+            all_cleared.append(cleared)
             progress(cleared)
             log.append("cleared", {"request": request, **asdict(cleared)})
-    scanned = scan(store, erasure, concerns)
-    found = Erased(request, len(distinct), stones.erased_at, tuple(places), scanned)
+    scanned = scan(places.haystacks, erasure)
+    found = Erased(request, len(distinct), stones.erased_at, tuple(all_cleared), scanned)
     log.append("scanned", {"request": request, **scanned.counts, "findings": [asdict(one) for one in scanned.findings]})
     log.append("completed" if found.is_complete else "incomplete", {"request": request})
     return found

@@ -1,39 +1,48 @@
-"""What domains register: where data of people is, and how it is removed there. `erasing` asks each of them in turn.
+"""What domains register: where data of people is, and how it is removed and exported there, each asked in turn.
 
 A locator finds and removes all that it has, however often it is asked, and however far whoever was killed had come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from gata_assets.curation.erasure.raw_rewriting import Mentions
 from gata_assets.tables.people.erased_people import ErasedPeople
 
 
 @dataclass(frozen=True)
-class Erasure:
-    """What is to be erased.
+class People:
+    """Whom a request is about.
 
     Attributes:
         tenant: whose people.
-        request: names the erasure.
-        people: who was erased up to now, by their tombstones.
-        ids: the ids of the request, which are in memory alone.
+        ids: who, as tables name them; in memory alone.
     """
 
     tenant: str
-    request: str
-    people: ErasedPeople
     ids: tuple[str, ...] = field(repr=False)
 
     @cached_property
     def mentions(self) -> Mentions:
-        """Whether a text contains an id of the request as a word."""
+        """Whether a text contains one of the ids as a word."""
         return Mentions(self.ids)
+
+
+@dataclass(frozen=True)
+class Erasure(People):
+    """What is to be erased.
+
+    Attributes:
+        request: names the erasure.
+        erased: who was erased up to now, by their tombstones.
+    """
+
+    request: str
+    erased: ErasedPeople
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,21 @@ class Cleared:
     objects: int
     removed: Mapping[str, int] = field(default_factory=dict)
     remains: str = ""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What one object, or another unit of a place, has of people.
+
+    Attributes:
+        place: such as `interactions: raw files`.
+        key: the object's key in the target, or what names the unit elsewhere.
+        rows: what it has of them, as JSON has it; read once, at once.
+    """
+
+    place: str
+    key: str
+    rows: Iterable[Mapping[str, Any]] = field(repr=False)
 
 
 class Locator(Protocol):

@@ -1,7 +1,8 @@
-"""Looks for people in everything that exists in a target, by no index: every object is read by its form.
+"""Looks for people in everything that exists, by no index: every object is read by its form.
 
-A value is theirs if it is one of their ids, as a text or a number, in a column, a field of CSV, or a value of JSON. In
-what has no such form, an id of at least six characters counts wherever it is a word. Some megabytes are read at a time.
+What is searched are haystacks: the target here; what other systems have is in modules of their own. A value is
+theirs if it is one of their ids, as a text or a number, in a column, a field of CSV, or a value of JSON. In what has no
+such form, an id of at least six characters counts wherever it is a word. Some megabytes are read at a time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from os import SEEK_END
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar, Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -27,7 +28,7 @@ from gata_assets.curation.files.raw_objects import opened
 from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
 from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.errors import ObjectNotFoundError
-from gata_assets.governance.privacy.locators import Erasure
+from gata_assets.governance.privacy.locators import People
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
 from gata_assets.storage.scratch import scratch_file
@@ -39,10 +40,11 @@ _PIECE_BYTES, _LONGEST_WORD, _ROWS_AT_ONCE = 1 << 23, 4_000, 10_000
 
 @dataclass(frozen=True)
 class Finding:
-    """An object that has something of theirs, and how many values."""
+    """An object that has something of theirs, and how many values; `haystack` is empty for the target's objects."""
 
     key: str
     values: int
+    haystack: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,39 +62,81 @@ class Scan:
         return {"objects": self.objects, "bytes": self.bytes, "damaged": self.damaged}
 
 
-def scan(store: ObjectStore, erasure: Erasure, concerns: Callable[[str], bool] = lambda _: True) -> Scan:
-    """Read every object of a target that may concern the tenant, by its key: the same id elsewhere is another person.
+@dataclass(frozen=True)
+class Searched:
+    """What was found in an object of a haystack.
 
-    Raises StoreError.
+    Attributes:
+        key: names it.
+        size: its bytes, as they are stored.
+        values: how many of its values are theirs.
+        is_damaged: whether it could not be taken apart, so that it was searched for words.
     """
-    search = _Search(erasure.ids)
+
+    key: str
+    size: int
+    values: int
+    is_damaged: bool = False
+
+
+class Haystack(Protocol):
+    """Something that is searched."""
+
+    @property
+    def name(self) -> str:
+        """What findings in it are shown with; empty for the target's objects."""
+
+    def search(self, search: Search, people: People) -> Iterator[Searched]:
+        """Read everything of it that may concern the tenant: the same id elsewhere is another person."""
+
+
+def scan(haystacks: Iterable[Haystack], people: People) -> Scan:
+    """Search haystacks for people; raises StoreError, or another error of the project."""
+    search = Search(people.ids)
     objects = size = damaged = 0
     findings = []
-
-    def look(key: str) -> tuple[str, int, int, bool] | None:
-        try:
-            try:
-                with opened(store, key) as source:
-                    return key, *search.count(source), False
-            except DAMAGED:
-                with store.open_read(key) as file:
-                    return key, *search.count_words(file), True
-        except ObjectNotFoundError:
-            # Deleted since it was listed.
-            return None
-
-    for found in map_in_order(look, filter(concerns, store.list_keys("")), CALLS_AT_ONCE):
-        if found is None:
-            continue
-        key, length, values, is_damaged = found
-        objects, size, damaged = objects + 1, size + length, damaged + is_damaged
-        if values:
-            findings.append(Finding(key, values))
+    for haystack in haystacks:
+        for found in haystack.search(search, people):
+            objects, size, damaged = objects + 1, size + found.size, damaged + found.is_damaged
+            if found.values:
+                findings.append(Finding(found.key, found.values, haystack.name))
     return Scan(objects, size, tuple(findings), damaged)
 
 
-class _Search:
-    """Counts the values of an object that are ids of theirs."""
+@dataclass(frozen=True)
+class TargetObjects:
+    """All objects of a target.
+
+    Attributes:
+        store: the target.
+        concerns: whether an object may be about people of a tenant, by its key.
+    """
+
+    store: ObjectStore
+    concerns: Callable[[str, str], bool] = lambda *_: True
+    name: ClassVar[str] = ""
+
+    def search(self, search: Search, people: People) -> Iterator[Searched]:
+        """See Haystack."""
+
+        def look(key: str) -> Searched | None:
+            try:
+                try:
+                    with opened(self.store, key) as source:
+                        return Searched(key, *search.count(source))
+                except DAMAGED:
+                    with self.store.open_read(key) as file:
+                        return Searched(key, *search.count_words(file), is_damaged=True)
+            except ObjectNotFoundError:
+                # Deleted since it was listed.
+                return None
+
+        keys = (key for key in self.store.list_keys("") if self.concerns(people.tenant, key))
+        yield from filter(None, map_in_order(look, keys, CALLS_AT_ONCE))
+
+
+class Search:
+    """Counts the values of an object, or of a value, that are ids of theirs."""
 
     def __init__(self, ids: Iterable[str]) -> None:
         self._ids = frozenset(ids)
@@ -127,6 +171,15 @@ class _Search:
     def count_words(self, file: BinaryIO) -> tuple[int, int]:
         """As `count`, of what cannot be taken apart."""
         return file.seek(0, SEEK_END), self._of_stream(_from_start(file))
+
+    def count_value(self, value: Any) -> int:
+        """As `count`, of a value as JSON has it, or of bytes, which may have any form."""
+        if isinstance(value, bytes):
+            try:
+                return self.count(io.BytesIO(value))[1]
+            except DAMAGED:
+                return self.count_words(io.BytesIO(value))[1]
+        return self._of_json(value)
 
     def _of_stream(self, stream: BinaryIO) -> int:
         """Of texts, some megabytes at a time: a document that is longer is searched for words."""

@@ -21,7 +21,7 @@ class TableLocator:
 
     def erase(self, erasure: Erasure) -> Iterator[Cleared]:
         """See Locator."""
-        eraser = TableEraser(self._curator_of(erasure.tenant), erasure.people, erasure.mentions, erasure.request)
+        eraser = TableEraser(self._curator_of(erasure.tenant), erasure.erased, erasure.mentions, erasure.request)
         for spec in eraser.tables():
             found = eraser.erase(spec)
             removed = found.removed

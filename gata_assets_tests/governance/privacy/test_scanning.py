@@ -10,10 +10,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from gata_assets.governance.privacy.locators import Erasure
-from gata_assets.governance.privacy.scanning import scan
+from gata_assets.governance.privacy.locators import People
+from gata_assets.governance.privacy.scanning import TargetObjects, scan
 from gata_assets.ingestion.segments.coding.segments import encode_segment
-from gata_assets.tables.people.erased_people import nobody
 from gata_assets_tests.support.event_worlds import event, segment_of
 from gata_assets_tests.support.memory_store import MemoryStore
 
@@ -39,7 +38,7 @@ def arrow(**columns: list[object]) -> bytes:
 def found_in(content: bytes, *ids: str) -> int:
     store = MemoryStore()
     store.write("acme/a", content)
-    scanned = scan(store, Erasure("acme", "r", nobody("acme"), ids or (PERSON,)))
+    scanned = scan([TargetObjects(store)], People("acme", ids or (PERSON,)))
     assert (scanned.objects, scanned.bytes) == (1, len(content))
     return sum(finding.values for finding in scanned.findings)
 
@@ -99,12 +98,14 @@ def test_a_compressed_parquet_is_taken_apart() -> None:
     assert found_in(gzip.compress(parquet(a=["b", "77"])), "77") == 1
 
 
-@pytest.mark.parametrize("start", [b"PAR1\x15\x04\x00\x00", gzip.compress(b"x" * 100, mtime=0)[:12], b"\xff\xff\xff\xff\x10"])
+@pytest.mark.parametrize(
+    "start", [b"PAR1\x15\x04\x00\x00", gzip.compress(b"x" * 100, mtime=0)[:12], b"\xff\xff\xff\xff\x10"]
+)
 def test_what_cannot_be_taken_apart_is_searched_for_words_and_counted(start: bytes) -> None:
     store = MemoryStore()
     store.write("acme/a", start + f" {PERSON} ".encode())
     store.write("acme/b", start)
-    scanned = scan(store, Erasure("acme", "r", nobody("acme"), (PERSON,)))
+    scanned = scan([TargetObjects(store)], People("acme", (PERSON,)))
     assert [finding.key for finding in scanned.findings] == ["acme/a"]
     assert scanned.damaged == 2
 
