@@ -34,13 +34,21 @@ Ticket = dict[str, Any]
 
 @dataclass(frozen=True)
 class LakeParameters:
-    """The sample export: how many tickets, created over which days; `sentences` of the first message on average."""
+    """The sample export: how many tickets, created over which days; `sentences` of the first message on average, and the
+    lowest ID of who asks.
+    """
 
     seed: int = 1
     tickets: int = 1000
     first_day: date = date(2026, 1, 1)
     days: int = 30
     sentences: int = 12
+    first_requester: int = 100_000
+
+    @property
+    def requesters(self) -> range:
+        """The IDs of who may ask."""
+        return range(self.first_requester, self.first_requester + max(self.tickets // 3, 1))
 
 
 def versions_of(parameters: LakeParameters, number: int) -> list[Ticket]:
@@ -84,7 +92,7 @@ def all_versions(parameters: LakeParameters) -> Iterator[Ticket]:
 
 
 def _first_version(rng: Generator, parameters: LakeParameters, number: int, created_at: datetime) -> Ticket:
-    requester = int(rng.integers(100_000, 100_000 + max(parameters.tickets // 3, 1)))
+    requester = int(rng.integers(parameters.requesters.start, parameters.requesters.stop))
     sentences = int(rng.integers(1, 2 * parameters.sentences))
     subject = str(rng.choice(SUBJECTS)).format(number=number)
     body = WRITERS[int(rng.integers(0, len(WRITERS)))](rng, number, sentences)

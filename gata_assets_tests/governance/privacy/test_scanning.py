@@ -74,6 +74,21 @@ def test_nobody_else_is_found(person: str) -> None:
     assert {name: found_in(content, person) for name, content in forms.items()} == dict.fromkeys(forms, 0)
 
 
+@pytest.mark.parametrize("person", [PERSON, "jürgen-5f0e93c1a7d2", 'a"b-5f0e93c1a7d2'])
+def test_however_an_id_is_written_it_is_found(person: str) -> None:
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in person)
+    forms = [
+        f'{{"user_id": "{escaped}"}}\n'.encode(),
+        json.dumps([person]).encode(),
+        json.dumps([person], ensure_ascii=False).encode(),
+        'a,"{}"\n'.format(person.replace('"', '""')).encode(),
+        parquet(a=[f'["{escaped}"]', None]),
+        parquet(a=[None, json.dumps([person]).encode()]),
+    ]
+    assert [found_in(content, person, "nobody") for content in forms] == [1] * len(forms)
+    assert found_in(parquet(a=pl.Series([None, None], dtype=pl.Binary).to_list()), person) == 0
+
+
 def test_events_of_segments_are_looked_into() -> None:
     assert found_in(encode_segment(segment_of([event(1), event(2)])), "u2") == 1
 
