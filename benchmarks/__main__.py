@@ -34,6 +34,7 @@ _BENCHMARKS = {
     "online": "lake.online",
     "consume": "ingestion.consume",
     "events_latency": "ingestion.events_latency",
+    "erasure": "governance.erasure",
 }
 
 

@@ -35,7 +35,7 @@ from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
 from gata_assets.storage.scratch import scratch_file
 
 _SHORTEST_WORD = 6
-# Ids that texts have letter for letter: no form of theirs writes these characters otherwise, but JSON as such an escape.
+# Ids that texts have letter for letter: nothing writes these characters otherwise, but JSON as such an escape.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.@:-]+")
 _ESCAPED_ASCII = "\\u00"
 _PARQUET, _ARROW_STREAM = b"PAR1", b"\xff\xff\xff\xff"
@@ -207,8 +207,8 @@ class Search:
         if column.dtype.is_nested():
             return self._of_json(column.to_list())
         if column.dtype == pl.Binary():
-            texts = (value.decode(errors="replace") for value in column.drop_nulls().to_list())
-            return self._of_texts(pl.Series(texts, dtype=pl.String))
+            decoded = [value.decode(errors="replace") for value in column.drop_nulls().to_list()]
+            return self._of_texts(pl.Series(decoded, dtype=pl.String))
         if column.dtype.is_integer() or column.dtype in (pl.String, pl.Categorical, pl.Enum):
             texts = column.cast(pl.String)
             count = int(texts.is_in(self._in_order).sum())
@@ -217,7 +217,7 @@ class Search:
         return 0
 
     def _of_texts(self, texts: pl.Series) -> int:
-        """Of texts of any form; only those are taken apart that may have an id (of a gigabyte without: 15 s, not 60)."""
+        """Of texts of any form. Only those are taken apart that may have an id: of a gigabyte 15 s, not 60."""
         if self._looked_for:
             texts = texts.filter(texts.str.contains_any(self._looked_for))
         return sum(map(self._of_text, texts.to_list()))

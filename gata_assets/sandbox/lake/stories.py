@@ -34,8 +34,9 @@ Ticket = dict[str, Any]
 
 @dataclass(frozen=True)
 class LakeParameters:
-    """The sample export: how many tickets, created over which days; `sentences` of the first message on average, and the
-    lowest ID of who asks.
+    """The sample export: how many tickets, created over which days; `sentences` of the first message on average.
+
+    `first_requester` is the lowest ID of who asks.
     """
 
     seed: int = 1

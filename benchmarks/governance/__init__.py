@@ -1,0 +1,1 @@
+"""Benchmarks of what is owed to others."""
