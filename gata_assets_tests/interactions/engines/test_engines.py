@@ -122,7 +122,6 @@ def test_parts_of_another_write_are_left_alone(interaction_engine: InteractionEn
     assert len({file.sha256 for file in both}) * 2 == len(both), "the same bytes under other names"
 
 
-@pytest.mark.every_engine
 def test_a_window_without_interactions_gives_tables_without_users(
     interaction_engine: InteractionEngine, any_store: ObjectStore
 ) -> None:
@@ -145,7 +144,6 @@ def test_a_day_that_was_not_curated_is_reported(interaction_engine: InteractionE
         interaction_engine.make_features(CURATED, any_store)
 
 
-@pytest.mark.every_engine
 @pytest.mark.parametrize("content", [b"{}", b"no JSON", b'{"files": null}'])
 def test_a_damaged_manifest_is_reported(
     interaction_engine: InteractionEngine, any_store: ObjectStore, content: bytes

@@ -239,7 +239,6 @@ def test_one_user_who_has_seen_everything_has_positives_alone(
     assert tables[NEGATIVE_SAMPLES]["label"].to_list() == [1.0]
 
 
-@pytest.mark.every_engine
 @pytest.mark.parametrize(("stale", "what"), [(USER_FEATURES, "1 of 2 users"), (ITEM_FEATURES, "1 of 8 items")])
 def test_features_of_other_interactions_are_reported(
     interaction_engine: InteractionEngine, any_store: ObjectStore, stale: str, what: str
