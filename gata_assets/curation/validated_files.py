@@ -244,8 +244,8 @@ class TenantTables:
         ):
             form, most = parse_format(report.raw_key, spec.mapping.endings), self.rules.max_decoded_bytes
             for count, block in read_validated(raw, form, spec, context, source, max_decoded_bytes=most):
-                rows += count - block.erased
-                erased += block.erased
+                rows += count - len(block.erased)
+                erased += len(block.erased)
                 rejected.update(block.rejected_by_rule)
                 unknown.update(block.unknown_by_rule)
                 discarded.update(block.discarded_by_rule)

@@ -48,8 +48,8 @@ _MASKING_VERSION = 2
 class ValidatedRows:
     """Rows of a block: valid ones in the table's `staged_schema`, without columns that the file lacks, and rejected
     ones in its `quarantine_schema`; and by rule, how many rows broke it, how many valid rows have an unknown reference,
-    and how many valid rows lost a value; how many values were masked, by column or kind; what else is counted; and how
-    many rows of people who were erased are in neither.
+    and how many valid rows lost a value; how many values were masked, by column or kind; what else is counted; and the
+    numbers of the records of people who were erased, which are in neither.
     """
 
     valid: pa.Table
@@ -59,7 +59,7 @@ class ValidatedRows:
     discarded_by_rule: Mapping[str, int]
     masked: Mapping[str, int]
     figures: RowFigures
-    erased: int = 0
+    erased: tuple[int, ...] = ()
 
 
 def digest_settings(spec: TableSpec, rules: CurationRules) -> str:
@@ -91,10 +91,12 @@ def digest_context(spec: TableSpec, context: RowContext) -> str:
 def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source_file: str) -> ValidatedRows:
     """Split the rows of a block into valid and rejected ones."""
     found = _validate_columns(spec, block, context)
-    erased = context.erased.rows_of(spec, found.values) if context.erased else None
-    if erased is not None:
+    is_erased = context.erased.rows_of(spec, found.values) if context.erased else None
+    erased: tuple[int, ...] = ()
+    if is_erased is not None:
         # As if they had never been in the file.
-        block = block.only(~erased)
+        erased = tuple(block.records[is_erased].tolist())
+        block = block.only(~is_erased)
         found = _validate_columns(spec, block, context)
     is_readable = pl.Series(block.faults == READABLE)
     # An unreadable row breaks no other rule.
@@ -115,7 +117,7 @@ def validate_block(spec: TableSpec, block: RawBlock, context: RowContext, source
         discarded_by_rule=_count({name: rows & is_valid for name, rows in found.discarded.items()}),
         masked=masked + also_masked,
         figures=RowFigures(found.missing, found.unfilled, _count_inconsistent(spec, broken), block.unused),
-        erased=0 if erased is None else int(erased.sum()),
+        erased=erased,
     )
 
 

@@ -13,14 +13,14 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from gata_assets.curation.curated.curator import TableCurator
-from gata_assets.curation.erasure.raw_rewriting import copy_without
+from gata_assets.curation.erasure.raw_rewriting import NONE, copy_without, mark_erased
 from gata_assets.curation.files.formats import is_of_events, parse_format
 from gata_assets.curation.files.raw_objects import digest_raw_object, opened
 from gata_assets.curation.report_store import ReportStore
@@ -52,26 +52,50 @@ class Removed:
         return Removed(self.records + other.records, self.valid + other.valid, self.rejected + other.rejected)
 
 
+class RecordOrigins(Protocol):
+    """Says where each record of files of single events came from, beside the files.
+
+    A file that is rewritten has its origins rewritten before, by the numbers that its records have until then.
+    """
+
+    def lacks(self, raw_key: str, count: int) -> Bools:
+        """Of so many records of a file, those without an origin: whoever was killed was about to remove them."""
+
+    def remove(self, raw_key: str, are_removed: Bools) -> None:
+        """Remove the origins of records, each of which is given; raises ConflictError or StoreError."""
+
+
 class _Rewritten(NamedTuple):
-    """What a raw file is to become: the copy, its content, and how many records it lacks; None for no copy."""
+    """What a raw file is to become: the copy, its content, and how many records it lacks; None for no copy. Of single
+    events, also which records these are.
+    """
 
     path: Path | None
     content: RawContent
     records: int
+    are_removed: Bools | None = None
 
 
 class FileEraser:
     """Erases people from the raw files of one tenant."""
 
-    def __init__(self, curator: TableCurator, people: ErasedPeople, is_mention: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        curator: TableCurator,
+        people: ErasedPeople,
+        is_mention: Callable[[str], bool],
+        origins: RecordOrigins | None = None,
+    ) -> None:
         """Describe it.
 
         Args:
             curator: Of the tenant's tables.
             people: Who was erased.
             is_mention: Whether a record that cannot be read is about one of them.
+            origins: Of the tenant's files of single events; None if there are none.
         """
         self._curator, self._people, self._is_mention = curator, people, is_mention
+        self._origins = origins
         self._reports = ReportStore(curator.store, curator.places)
 
     def erase(self, table: str, file_id: str) -> Removed:
@@ -111,6 +135,8 @@ class FileEraser:
                 before = store.version(report.raw_key)
                 if store.delivered_version(report.raw_key) != raw.content.version:
                     raise ConflictError(f"{store.uri(report.raw_key)} was changed meanwhile.")
+                if self._origins and raw.are_removed is not None:
+                    self._origins.remove(report.raw_key, raw.are_removed)
                 with store.open_write(report.raw_key, expected=before) as writer, raw.path.open("rb") as copy:
                     while block := copy.read(_READ_AT_ONCE):
                         writer.write(block)
@@ -139,7 +165,12 @@ class FileEraser:
         path = scratch / "raw"
         form = parse_format(key, spec.mapping.endings)
         most = self._curator.rules.max_decoded_bytes
+        are_removed: Bools | None = None
         try:
+            if self._origins and is_of_events(key):
+                with _open(self._curator, key) as file:
+                    are_removed = mark_erased(file, form, spec, self._people, self._is_mention, max_decoded_bytes=most)
+                are_removed |= self._origins.lacks(key, len(are_removed))
             records = copy_without(
                 lambda: _open(self._curator, key),
                 path,
@@ -148,6 +179,7 @@ class FileEraser:
                 self._people,
                 self._is_mention,
                 max_decoded_bytes=most,
+                also=NONE if are_removed is None else np.flatnonzero(are_removed) + 1,
             )
         except RawFileError:
             if report.refused is None:
@@ -155,7 +187,8 @@ class FileEraser:
             # What was refused cannot be divided into records.
             return _Rewritten(None, known, 0)
         if records:
-            return _Rewritten(path, RawContent(version, path.stat().st_size, digest_file(path)), records)
+            content = RawContent(version, path.stat().st_size, digest_file(path))
+            return _Rewritten(path, content, records, are_removed)
         # Rewritten by whoever was killed before the report was, or what the report is of.
         return _Rewritten(None, known if report.raw_version == version else digest_raw_object(store, key), 0)
 

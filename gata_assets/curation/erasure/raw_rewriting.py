@@ -24,11 +24,13 @@ from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
 from gata_assets.curation.readers.json_files.pages import read_documents
 from gata_assets.curation.readers.raw_block import BLOCK_BYTES, READABLE, RawBlock
 from gata_assets.curation.readers.readers import read_blocks
-from gata_assets.tables.columns.arrays import Bools
+from gata_assets.tables.columns.arrays import Bools, Int64s
 from gata_assets.tables.people.erased_people import ErasedPeople
 from gata_assets.tables.row_rules import RowContext, validate_columns
 from gata_assets.tables.spec import TableSpec
 
+# The numbers of no records.
+NONE: Int64s = np.zeros(0, dtype=np.int64)
 # Behind all lines of a file.
 _END = 1 << 62
 
@@ -53,6 +55,7 @@ def copy_without(
     is_mention: Callable[[str], bool],
     *,
     max_decoded_bytes: int,
+    also: Int64s = NONE,
 ) -> int:
     """Copy a raw file without the records of erased people; returns how many it lacks. Without any it is of no use.
 
@@ -64,13 +67,15 @@ def copy_without(
         people: Who was erased.
         is_mention: Whether a record that cannot be read is about one of them.
         max_decoded_bytes: See `read_blocks`.
+        also: The numbers of records that are left out too.
 
     Raises RawFileError if the file cannot be read, or StoreError.
     """
     with open_source() as source, decompressed(source, file_format, max_decoded_bytes) as stream:
         blocks = read_blocks(stream, file_format.format, spec, max_decoded_bytes=max_decoded_bytes, keeps_types=True)
         erased = [
-            _Erased.of(block, _are_erased(block, spec, people, is_mention)) for block in (one() for one in blocks)
+            _Erased.of(block, _are_erased(block, spec, people, is_mention) | np.isin(block.records, also))
+            for block in (one() for one in blocks)
         ]
     count = sum(len(block.records) for block in erased)
     has_documents = spec.pages and not spec.is_by_row and file_format.format is RawFormat.JSON_LINES
@@ -93,6 +98,22 @@ def copy_without(
         else:
             _copy_lines(stream, copy, _lines_of(erased))
     return count
+
+
+def mark_erased(
+    stream: BinaryIO,
+    file_format: FileFormat,
+    spec: TableSpec,
+    people: ErasedPeople,
+    is_mention: Callable[[str], bool],
+    *,
+    max_decoded_bytes: int,
+) -> Bools:
+    """For each record of a file, whether it is of erased people; arguments and errors as `copy_without`."""
+    with decompressed(stream, file_format, max_decoded_bytes) as plain:
+        blocks = read_blocks(plain, file_format.format, spec, max_decoded_bytes=max_decoded_bytes, keeps_types=True)
+        marks = [_are_erased(block, spec, people, is_mention) for block in (one() for one in blocks)]
+    return np.concatenate([np.zeros(0, dtype=np.bool_), *marks])
 
 
 class _Erased:

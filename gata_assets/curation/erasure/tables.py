@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.curated.staleness import Partition
-from gata_assets.curation.erasure.files import FileEraser, Removed
+from gata_assets.curation.erasure.files import FileEraser, RecordOrigins, Removed
 from gata_assets.curation.layout import MANIFEST_FILE
 from gata_assets.curation.reports import Report
 from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_streams
@@ -48,12 +48,17 @@ class TableEraser:
     """Erases people from the tables of one tenant whose rows name them."""
 
     def __init__(
-        self, curator: TableCurator, people: ErasedPeople, is_mention: Callable[[str], bool], request: str
+        self,
+        curator: TableCurator,
+        people: ErasedPeople,
+        is_mention: Callable[[str], bool],
+        request: str,
+        origins: RecordOrigins | None = None,
     ) -> None:
         """As `FileEraser`; `request` names the erasure in manifests."""
         self._curator, self._people, self._request = curator, people, request
         self._is_mention = is_mention
-        self._files = FileEraser(curator, people, is_mention)
+        self._files = FileEraser(curator, people, is_mention, origins)
 
     def tables(self) -> list[TableSpec]:
         """The tables whose rows name a person."""

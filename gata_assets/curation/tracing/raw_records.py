@@ -17,11 +17,14 @@ from gata_assets.tables.spec import TableSpec, read_by_row
 
 @dataclass(frozen=True)
 class NumberedRows:
-    """Valid rows of a block in the order of the file, the number of each, and how many others are not valid."""
+    """Valid rows of a block in the order of the file, the number of each, how many others are not valid, and how many
+    records the block has, those of people who were erased included.
+    """
 
     rows: pl.DataFrame
     records: pl.Series
     rejected: int
+    count: int
 
 
 def read_numbered(
@@ -40,9 +43,10 @@ def read_numbered(
     start, ordered = 0, _in_order(spec, is_by_row=is_by_row)
     for count, block in read_validated(source, form, ordered, context, "", max_decoded_bytes=max_decoded_bytes):
         records = pl.int_range(start + 1, start + count + 1, eager=True)
-        invalid = pl.Series("record", block.rejected["source_record"].to_pylist(), dtype=pl.Int64)
-        valid = records.filter(~records.is_in(invalid.implode()))
-        yield NumberedRows(cast("pl.DataFrame", pl.from_arrow(block.valid)), valid, len(invalid))
+        invalid = block.rejected["source_record"].to_pylist()
+        others = pl.Series("record", [*invalid, *block.erased], dtype=pl.Int64)
+        valid = records.filter(~records.is_in(others.implode()))
+        yield NumberedRows(cast("pl.DataFrame", pl.from_arrow(block.valid)), valid, len(invalid), count)
         start += count
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
+from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.layout import is_tenant_name
 from gata_assets.definitions.lake import open_lake_curator
+from gata_assets.definitions.messages import build_decoder, build_roll_up
+from gata_assets.errors import SettingsError
 from gata_assets.governance.privacy.erasing import PrivacyPlaces
 from gata_assets.governance.privacy.locators import Locator
-from gata_assets.governance.privacy.scanning import TargetObjects
+from gata_assets.governance.privacy.scanning import Haystack, TargetObjects
 from gata_assets.governance.privacy.table_locator import TableLocator
 from gata_assets.governance.retention.holds import Holds
+from gata_assets.ingestion.kafka.connection import KafkaConnection
+from gata_assets.ingestion.people.event_log import EventLogHaystack, EventLogLocator, is_of_log
+from gata_assets.ingestion.people.origins import EventOrigins
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.erasure import BatchLocator
 from gata_assets.lake.tables import TICKETS
@@ -30,18 +37,44 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
     def curator_of(tenant: str) -> Curator:
         return Curator(store, tenant, rules, datetime.now(UTC), tables)
 
-    locators: list[Locator] = [TableLocator(curator_of), BatchLocator(store)]
+    curators: list[Callable[[str], TableCurator]] = [curator_of]
     if not has_own_tickets(settings):
         # The lake's, which has curated tables of its own.
         del tables[TICKETS]
-        locators.append(TableLocator(partial(open_lake_curator, settings, store=store)))
+        curators.append(partial(open_lake_curator, settings, store=store))
+    # Events first: they are in raw files then.
+    locators: list[Locator] = [
+        EventLogLocator(store, build_roll_up(settings, store), curators, build_decoder(settings)),
+        *(TableLocator(opened, partial(EventOrigins, store)) for opened in curators),
+        BatchLocator(store),
+    ]
+    haystacks: list[Haystack] = [TargetObjects(store, _concerns), EventLogHaystack(store)]
+    if connection := settings.kafka.connection:
+        locator, haystack = _topics(settings, store, connection)
+        locators.append(locator)
+        haystacks.append(haystack)
     holds = Holds(store, rules.tombstones.keys.every_digest)
-    haystacks = (TargetObjects(store, _concerns),)
-    return PrivacyPlaces(store, rules.tombstones, holds, tuple(locators), haystacks)
+    return PrivacyPlaces(store, rules.tombstones, holds, tuple(locators), tuple(haystacks))
+
+
+def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection) -> tuple[Locator, Haystack]:
+    """The topics of the settings, which needs the extra `kafka`."""
+    try:
+        from gata_assets.ingestion.people.topics import TopicHaystack, TopicLocator, TopicPlaces
+    except ModuleNotFoundError:
+        raise SettingsError(
+            "KAFKA_BOOTSTRAP_SERVERS needs the extra `kafka`: pip install 'gata-assets[kafka]'."
+        ) from None
+    places = TopicPlaces(store, connection, settings.kafka.group_id, tuple(settings.kafka.topics.tables))
+    return TopicLocator(places), TopicHaystack(places)
 
 
 def _concerns(tenant: str, key: str) -> bool:
-    """Whether an object may be about people of a tenant; what others have is about people of their own."""
+    """Whether an object may be about people of a tenant; what others have is about people of their own. What tenants
+    share is searched by its own haystack.
+    """
+    if is_of_log(key):
+        return False
     first, *rest = key.split("/")
     if f"{first}/" == _SHOP:
         return rest[1:2] == [tenant]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gata_assets.curation.curated.curator import TableCurator
+from gata_assets.curation.erasure.files import RecordOrigins
 from gata_assets.curation.erasure.tables import TableEraser
 from gata_assets.governance.privacy.locators import Cleared, Erasure
 
@@ -15,13 +16,19 @@ from gata_assets.governance.privacy.locators import Cleared, Erasure
 class TableLocator:
     """The tables of a tenant whose rows name a person."""
 
-    def __init__(self, curator_of: Callable[[str], TableCurator]) -> None:
-        """`curator_of` gives the curator of a tenant, with the tables that it has."""
-        self._curator_of = curator_of
+    def __init__(
+        self,
+        curator_of: Callable[[str], TableCurator],
+        origins_of: Callable[[str], RecordOrigins] | None = None,
+    ) -> None:
+        """`curator_of` gives the curator of a tenant, with the tables that it has; `origins_of` as `FileEraser`."""
+        self._curator_of, self._origins_of = curator_of, origins_of
 
     def erase(self, erasure: Erasure) -> Iterator[Cleared]:
         """See Locator."""
-        eraser = TableEraser(self._curator_of(erasure.tenant), erasure.erased, erasure.mentions, erasure.request)
+        curator = self._curator_of(erasure.tenant)
+        origins = self._origins_of(erasure.tenant) if self._origins_of else None
+        eraser = TableEraser(curator, erasure.erased, erasure.mentions, erasure.request, origins)
         for spec in eraser.tables():
             found = eraser.erase(spec)
             removed = found.removed

@@ -16,7 +16,7 @@ from typing import Protocol
 from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError
 from gata_assets.ingestion.segments.cursor import read_cursor, stream_folder
 from gata_assets.ingestion.segments.event import Segment, is_stream_name
-from gata_assets.storage.objects import ABSENT, ObjectStore
+from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 
 ENDING = ".arrow"
@@ -118,7 +118,7 @@ class Chain:
         try:
             self.store.write(key, content, expected=ABSENT)
         except ConflictError:
-            if self.store.read(key) != content:
+            if self.store.read(key) != content and not self.read(segment.first).is_left_of(segment):
                 return self._adopt(segment.first)
         # The segment is stored: by this call, or by an earlier one whose answer was lost.
         if self._clock() - self._known_at > _KNOWN_SECONDS:
@@ -158,11 +158,23 @@ class Chain:
 
         Raises ObjectNotFoundError, DamagedTableError for one that is no segment or of another place, or StoreError.
         """
+        return self.read_versioned(first)[0]
+
+    def read_versioned(self, first: int) -> tuple[Segment, Version]:
+        """As `read`, with the version of the object."""
         key = segment_key(self.stream, first)
-        segment = self._coding.decode_segment(self.store.read(key), self.store.uri(key))
+        content, version = self.store.read_versioned(key)
+        segment = self._coding.decode_segment(content, self.store.uri(key))
         if (segment.stream, segment.first) != (self.stream, first):
             raise DamagedTableError(f"{self.store.uri(key)} is a segment of another place: put it back there.", key=key)
-        return segment
+        return segment, version
+
+    def rewrite(self, left: Segment, expected: Version) -> None:
+        """Store what is left of a segment that people were erased from, in its place: its key stays taken.
+
+        Raises ConflictError if it was deleted or rewritten since that version, or StoreError.
+        """
+        self.store.write(segment_key(self.stream, left.first), self._coding.encode_segment(left), expected=expected)
 
     def first_offsets(self, start: int) -> list[int]:
         """The first offsets of the stored segments from an offset on, as listed; raises StoreError."""

@@ -82,6 +82,11 @@ class Segment:
         """The bytes of all payloads, and of rejected messages."""
         return sum(len(event.payload) for event in self.events) + sum(message.size for message in self.rejected)
 
+    def is_left_of(self, other: Segment) -> bool:
+        """Whether it is what is left of another, if people were erased from that; or that itself."""
+        is_place = (self.stream, self.first, self.end) == (other.stream, other.first, other.end)
+        return is_place and set(self.events) <= set(other.events) and set(self.rejected) <= set(other.rejected)
+
 
 def is_stream_name(name: str) -> bool:
     """Whether a stream can have this name: `http/{16 hexadecimal digits}` or `kafka/{topic}/{partition}`."""

@@ -71,6 +71,14 @@ def stem_of(stream: str, first: int, end: int, source: str, hour: datetime) -> s
     return events_stem(source, hour, sha256(f"{stream}\n{first}\n{end}\n{source}".encode()).hexdigest())
 
 
+def coming_key(stream: str, events: Sequence[Event]) -> str:
+    """A key as that of the raw file which events of a source will be in, so that they are read by the same mapping."""
+    first, last = events[0], events[-1]
+    stem = stem_of(stream, first.offset, last.offset + 1, first.source, first.received_at)
+    folder = TenantLayout(first.tenant).raw(first.table, first.received_at.date())
+    return f"{folder}{stem}-{'f' * 32}.{FORMAT}"
+
+
 def build_files(segments: Sequence[Segment], decode: Decode = as_it_came) -> list[EventsFile]:
     """The raw files of consecutive segments (at least one) of a stream."""
     stream, first, end = segments[0].stream, segments[0].first, segments[-1].end

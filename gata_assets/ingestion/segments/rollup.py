@@ -120,8 +120,9 @@ class RollUp:
             cursor = read_cursor(self._store, stream)
             try:
                 plan = self._advance(stream, cursor, even_open=even_open)
-            except (ConflictError, ObjectNotFoundError):
-                # Another roll-up got further, or nothing did: then it is no other's doing.
+            except (ConflictError, DamagedTableError, ObjectNotFoundError):
+                # Another roll-up got further, and people may have been erased since from what it rolled up; or nothing
+                # did: then it is no other's doing.
                 conflicts += 1
                 if conflicts == _MOST_ATTEMPTS or read_cursor(self._store, stream).version == cursor.version:
                     raise

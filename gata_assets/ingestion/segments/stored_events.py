@@ -20,7 +20,7 @@ from gata_assets.ingestion.segments.chain import Chain
 from gata_assets.ingestion.segments.cursor import find_streams
 from gata_assets.ingestion.segments.event import Event, NewEvent, StoredEvents
 from gata_assets.ingestion.segments.lines import line_of
-from gata_assets.ingestion.segments.trace import read_origins
+from gata_assets.ingestion.segments.trace import number_origins, read_origins
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 
@@ -32,7 +32,8 @@ _STREAMS = "http/"
 def find_stored(store: ObjectStore, wanted: Sequence[NewEvent], since: datetime) -> StoredEvents | None:
     """Where the events of one request are, whenever they were stored from an instant on; None if they are not.
 
-    They are found by tenant, table, source, request and payload, all of them one after another.
+    They are found by tenant, table, source, request and payload, all of them one after another: if a person was erased
+    from them since, they are not, and whoever asks stores them once more.
 
     Raises DamagedTableError or StoreError.
     """
@@ -62,13 +63,14 @@ def _in_raw_files(store: ObjectStore, wanted: Sequence[NewEvent], since: datetim
     lines = [_identity(event, line_of(event.payload)[0]) for event in wanted]
     for name, hour in _files(store, places, like.table, since):
         origins = read_origins(store, like.tenant, like.table, name)
-        own = origins.filter((pl.col("source") == like.source) & (pl.col("request_id") == like.request_id))
-        if len(own) < len(wanted):
+        is_own = (pl.col("source") == like.source) & (pl.col("request_id") == like.request_id)
+        if len(origins.filter(is_own)) < len(wanted):
             continue
         with pa.CompressedInputStream(
             pa.BufferReader(store.read(f"{places.raw(like.table, hour)}{name}")), "zstd"
         ) as file:
-            content = file.read().split(b"\n")
+            content = file.read().splitlines()
+        own = number_origins(origins, len(content)).filter(is_own)
         rows = own.select("record", "stream", "offset").iter_rows()
         stored = [(_identity(like, content[record - 1]), offset, stream) for record, stream, offset in rows]
         if found := _run(lines, [(key, offset) for key, offset, _ in stored]):

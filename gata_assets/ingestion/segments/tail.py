@@ -23,13 +23,14 @@ from gata_assets.errors import ConflictError, ObjectNotFoundError, RawFileError
 from gata_assets.ingestion.segments.chain import Chain
 from gata_assets.ingestion.segments.cursor import Cursor, find_streams, read_cursor
 from gata_assets.ingestion.segments.event import Event, Segment
-from gata_assets.ingestion.segments.raw_files import FORMAT, Decode, as_it_came, join_lines, stem_of
-from gata_assets.ingestion.segments.trace import read_origins
+from gata_assets.ingestion.segments.raw_files import FORMAT, Decode, as_it_came, coming_key, join_lines
+from gata_assets.ingestion.segments.trace import number_origins, read_origins
 from gata_assets.storage.scratch import scratch_directory
 
 _MOST_ATTEMPTS = 5
 # What the tail's rows have besides the table's columns.
 RECEIVED_AT, STREAM, OFFSET = "_received_at", "_stream", "_offset"
+_RECORD = "_record"
 _ORIGIN = {RECEIVED_AT: pl.Datetime("us", "UTC"), STREAM: pl.String(), OFFSET: pl.Int64()}
 # A day of a curated table (None: all of it) and a staged part that it was built from, by its key.
 CuratedPart = tuple[date | None, str]
@@ -75,8 +76,9 @@ class Tail:
             try:
                 cursors = self._read_streams()
                 found = self._read(table, cursors)
-            except ObjectNotFoundError:
-                # Deleted since it was listed, after it was rolled up; or missing, which stays so.
+            except (ConflictError, ObjectNotFoundError):
+                # Deleted since it was listed, after it was rolled up; or missing, which stays so; or people were erased
+                # from a file meanwhile.
                 if attempt == _MOST_ATTEMPTS:
                     raise
                 continue
@@ -114,14 +116,14 @@ class Tail:
             # Refused, superseded, without a valid row, or curated completely.
             if report is None or (days and not report.refused and report.file_id not in replaced):
                 found.append(self._rows_of_file(table, key, report, days))
-        for stream, source, events in self._waiting(table, cursors, set(listed)):
-            found.append(self._rows_of_events(table, stream, source, events))
+        for stream, events in self._waiting(table, cursors, set(listed)):
+            found.append(self._rows_of_events(table, stream, events))
         return TailRows(pl.concat([one.rows for one in found]), sum(one.rejected for one in found))
 
     def _waiting(
         self, table: str, cursors: Mapping[str, Cursor], listed: Collection[str]
-    ) -> Iterator[tuple[str, str, list[Event]]]:
-        """The events in segments by stream and source, without those of a plan's files that are there already."""
+    ) -> Iterator[tuple[str, list[Event]]]:
+        """The events of a source in segments, with their stream, without those in files of a plan that are there."""
         for stream, cursor in cursors.items():
             plan = cursor.plan
             there = {file.source for file in plan.files if file.key in listed} if plan else set()
@@ -131,19 +133,18 @@ class Tail:
                     is_in_file = plan is not None and event.offset < plan.end and event.source in there
                     if event.table == table and not is_in_file:
                         by_source.setdefault(event.source, []).append(event)
-            yield from ((stream, source, events) for source, events in by_source.items())
+            yield from ((stream, events) for events in by_source.values())
 
-    def _rows_of_events(self, table: str, stream: str, source: str, events: Sequence[Event]) -> TailRows:
-        stem = stem_of(stream, events[0].offset, events[-1].offset + 1, source, events[0].received_at)
-        # Named as their file will be, so that they are read by the same mapping.
-        key = f"{self._validator.places.raw(table, events[0].received_at.date())}{stem}-{'f' * 32}.{FORMAT}"
+    def _rows_of_events(self, table: str, stream: str, events: Sequence[Event]) -> TailRows:
+        key = coming_key(stream, events)
         origins = pl.DataFrame(
             {
+                _RECORD: range(1, len(events) + 1),
                 RECEIVED_AT: [event.received_at for event in events],
                 STREAM: [stream] * len(events),
                 OFFSET: [event.offset for event in events],
             },
-            schema=_ORIGIN,
+            schema={_RECORD: pl.Int64(), **_ORIGIN},
         )
         with scratch_directory() as scratch:
             path = scratch / "events"
@@ -154,7 +155,7 @@ class Tail:
         self, table: str, key: str, report: Report | None, days: Collection[date | None] | None
     ) -> TailRows:
         """The valid rows of a raw file, of all days or of some."""
-        names = {"received_at": RECEIVED_AT, "stream": STREAM, "offset": OFFSET}
+        names = {"record": _RECORD, "received_at": RECEIVED_AT, "stream": STREAM, "offset": OFFSET}
         origins = read_origins(self._store, self._validator.places.tenant, table, key).select(list(names)).rename(names)
 
         def read(source: RawSource, _: RawContent) -> TailRows:
@@ -171,18 +172,22 @@ class Tail:
     def _validate(
         self, table: str, key: str, source: RawSource, origins: pl.DataFrame, report: Report | None
     ) -> TailRows:
-        """The valid rows of lines, each with its origin, which has the same place; raises RawFileError."""
+        """The valid rows of lines, each with its origin by the number of its record; raises RawFileError, and
+        ConflictError if the origins are of more lines.
+        """
         validator = self._validator
         choice = validator.choose_mapping(table, key, report)
         spec = validator.table_of_file(table, choice)
-        newest = max(origins[RECEIVED_AT])
+        newest = max(origins[RECEIVED_AT], default=validator.now)
         context = validator.context_of(spec, report or Report(table, "", key, newest, ""))
         most = validator.rules.max_decoded_bytes
-        blocks, rejected = [], 0
+        blocks, rejected, count = [], 0, 0
         for block in read_numbered(source, FORMAT, spec, context, max_decoded_bytes=most, is_by_row=True):
-            blocks.append(pl.concat([block.rows, origins[block.records - 1]], how="horizontal"))
-            rejected += block.rejected
-        return TailRows(pl.concat([self._empty(table).rows, *blocks]), rejected)
+            blocks.append(block.rows.with_columns(block.records.alias(_RECORD)))
+            rejected, count = rejected + block.rejected, count + block.count
+        numbered = number_origins(origins, count, _RECORD)
+        rows = [block.join(numbered, on=_RECORD, maintain_order="left").drop(_RECORD) for block in blocks]
+        return TailRows(pl.concat([self._empty(table).rows, *rows]), rejected)
 
     def _empty(self, table: str) -> TailRows:
         return TailRows(pl.DataFrame(schema=self._validator.tables[table].staged_schema | _ORIGIN), 0)

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gata_assets.errors import DamagedTableError, DataRuleError, ObjectNotFoundError
+from gata_assets.errors import ConflictError, DamagedTableError, DataRuleError, ObjectNotFoundError
 from gata_assets.ingestion.segments.lines import LineForm
 from gata_assets.ingestion.segments.raw_files import ORIGIN_SCHEMA, origins_key
 from gata_assets.storage.objects import ObjectStore
@@ -63,6 +63,19 @@ def read_origins(store: ObjectStore, tenant: str, table: str, raw_key: str) -> p
     return cast("pl.DataFrame", pl.from_arrow(found))
 
 
+def number_origins(origins: pl.DataFrame, count: int, column: str = "record") -> pl.DataFrame:
+    """Origins by the numbers that the records of a file with so many have now; the numbers are in `column`.
+
+    Whoever erases people from a file rewrites its origins first, so that they may lack records that the file still has;
+    when it lacks them too, its records have other numbers. Raises ConflictError if it was rewritten between two looks.
+    """
+    if len(origins) > count:
+        raise ConflictError("People were erased from a file while it was read: read it again.")
+    if len(origins) < count:
+        return origins
+    return origins.with_columns(pl.int_range(1, count + 1, dtype=pl.Int64, eager=True).alias(column))
+
+
 def trace(store: ObjectStore, tenant: str, table: str, raw_key: str, record: int) -> Origin:
     """Where a record (the first is 1) came from; raises as `read_origins`, and DataRuleError for none of the file."""
     return origin_of(read_origins(store, tenant, table, raw_key), record)
@@ -72,5 +85,6 @@ def origin_of(origins: pl.DataFrame, record: int) -> Origin:
     """Where a record (the first is 1) of a file came from, by its origins; raises DataRuleError for none of them."""
     if not 1 <= record <= len(origins):
         raise DataRuleError(f"The file has the records 1 to {len(origins):,}, and none with the number {record:,}.")
+    # By its place: of a file that people were erased from, origins have the numbers of before.
     found = origins.row(record - 1, named=True)
-    return Origin(**found | {"form": LineForm(found["form"])})
+    return Origin(**found | {"form": LineForm(found["form"]), "record": record})

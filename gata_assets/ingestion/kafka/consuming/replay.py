@@ -114,8 +114,10 @@ class Replay:
         unstored = [one for one in record.taken if not one.is_stored]
         by_offset = {message.offset: message for message in messages}
         for one in unstored:
-            events = [self._event(stream, one, by_offset[offset]) for offset in one.offsets]
-            self._store_file(one, self._file(stream, events))
+            # Of people who were erased since it was taken, a message is there no more.
+            events = [self._event(stream, one, by_offset[offset]) for offset in one.offsets if offset in by_offset]
+            if events:
+                self._store_file(one, self._file(stream, events))
         if unstored:
             done = tuple(msgspec.structs.replace(one, is_stored=True) for one in record.taken)
             _write(self._store, stream, first, _with(record, done), version)

@@ -1,0 +1,1 @@
+"""What ingestion has of people: events in segments, rejected messages, origins of records, messages of topics."""
