@@ -99,9 +99,8 @@ def _measure(place: Path, start: Path, people: list[str]) -> _Figures:
     logged = run_gata("privacy", "log", "--tenant", TENANT, directory=own, variables=VARIABLES)
     entries = [json.loads(line) for line in logged.stdout.splitlines()]
     at = {entry["kind"]: datetime.fromisoformat(entry["at"]) for entry in entries}
-    touched = [
-        str(path.relative_to(start)) for path in start.rglob("*") if path.is_file() and _is_changed(path, start, own)
-    ]
+    files = (path.relative_to(start) for path in start.rglob("*") if path.is_file())
+    touched = [str(name) for name in files if _is_changed(start / name, own / name)]
     names.write_text("\n".join(touched))
     peer = run_command(
         [sys.executable, str(_PATHS), str(other), str(ids), str(names)], directory=place, variables=IMAGE_VARIABLES
