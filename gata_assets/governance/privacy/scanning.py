@@ -27,6 +27,7 @@ from gata_assets.curation.files.formats import RawSource
 from gata_assets.curation.files.open_files import CODECS
 from gata_assets.curation.files.raw_objects import opened
 from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
+from gata_assets.curation.staged_partitions import read_batches
 from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.governance.privacy.locators import People
@@ -170,7 +171,7 @@ class Search:
                 batches = pq.ParquetFile(decompressed).iter_batches(_ROWS_AT_ONCE)
                 return size, sum(map(self._of_batch, batches))
         if head.startswith(_ARROW_STREAM):
-            return size, sum(map(self._of_batch, _batches(source, size)))
+            return size, sum(map(self._of_batch, read_batches(source, size)))
         return size, self._of_stream(source)
 
     def count_words(self, file: BinaryIO) -> tuple[int, int]:
@@ -259,8 +260,3 @@ def _document(text: str) -> Iterator[Any]:
 
 def _lines(text: str) -> Iterator[Any]:
     return map(json.loads, filter(None, text.splitlines()))
-
-
-def _batches(file: BinaryIO, size: int) -> Iterator[pa.RecordBatch]:
-    while file.tell() < size:
-        yield from pa.ipc.open_stream(file)
