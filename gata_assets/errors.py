@@ -124,6 +124,10 @@ class PrivacyKeyError(GataError):
     """People were erased under a key that is not set, so that their rows cannot be left out."""
 
 
+class OwnStoreError(GataError):
+    """A store of the user's own, which PRIVACY_HOOKS names, failed; the message names the store, and nobody."""
+
+
 class ApiKeyError(GataError):
     """An API key cannot be made as it was asked for, or there is none with this prefix."""
 

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 
-import click
-
+from gata_assets.cli.privacy.findings import shown_findings
+from gata_assets.cli.privacy.subjects import given_ids, request_name
 from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.privacy.places import find_places
 from gata_assets.governance.privacy.erasing import Erased, erase
 from gata_assets.governance.privacy.locators import Cleared
 from gata_assets.settings.model import Settings
-
-_REQUEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_MOST_IDS, _LONGEST_ID = 100_000, 1_000
-_MOST_SHOWN = 20
 
 
 def run(
@@ -36,16 +28,7 @@ def run(
     as_table: bool,
 ) -> bool:
     """Erase people, show each place, and return whether nothing of theirs is left; raises as `erasing.erase`."""
-    ids = [*subjects, *_read(subjects_file)]
-    if not ids:
-        raise click.UsageError("Nobody is named: give --subject ID, or --subjects-file FILE.")
-    if len(ids) > _MOST_IDS or any(not 0 < len(one) <= _LONGEST_ID for one in ids):
-        raise click.UsageError(f"At most {_MOST_IDS:,} ids are taken at once, each of 1 to {_LONGEST_ID:,} characters.")
-    if request is not None and not _REQUEST.fullmatch(request):
-        raise click.UsageError(
-            "The name of a request is 1 to 100 of letters, digits, . _ -, and begins with the first two."
-        )
-    name = request or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(4)}"
+    ids, name = given_ids(subjects, subjects_file), request_name(request)
     console = text_console()
 
     def show(cleared: Cleared) -> None:
@@ -66,19 +49,6 @@ def run(
     return found.is_complete
 
 
-def _read(file: Path | None) -> Iterator[str]:
-    """The ids of a file, a line each."""
-    if file is None:
-        return
-    with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as lines:
-        try:
-            for line in lines:
-                if text := line.rstrip("\r\n"):
-                    yield text
-        except UnicodeDecodeError:
-            raise click.UsageError("The file of ids is not UTF-8.") from None
-
-
 def _line(cleared: Cleared) -> str:
     removed = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in cleared.removed.items() if count)
     remains = f" Remains: {cleared.remains}" if cleared.remains else ""
@@ -90,9 +60,7 @@ def _summary(found: Erased) -> list[str]:
     lines = [f"{scanned.objects:,} objects ({scanned.bytes / 1e6:,.1f} MB) were read and searched."]
     if found.is_complete:
         return [*lines, "Nothing of theirs is left in the target."]
-    lines += [f"  left: {one.key} ({one.values:,} values)" for one in scanned.findings[:_MOST_SHOWN]]
-    if len(scanned.findings) > _MOST_SHOWN:
-        lines.append(f"  and {len(scanned.findings) - _MOST_SHOWN:,} more")
+    lines += shown_findings("left", scanned.findings)
     return [
         *lines,
         f"Something of theirs is left: {len(scanned.findings):,} objects. `--request {found.request}` goes on.",

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
 
 _TENANT = options.tenant_option(required=True, whose="Whose people they are")
+_SUBJECTS_FILE = click.option(
+    "--subjects-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+    help="A file with an id in each line, - for standard input: other users of a machine see a command's options.",
+)
 
 
 @click.group(cls=options.Commands)
 def privacy() -> None:
-    """Erase people from a tenant's data, and show what was erased."""
+    """Erase people from a tenant's data, export what there is of a person, and show what was done."""
 
 
 @privacy.command()
@@ -30,11 +35,7 @@ def privacy() -> None:
 )
 @_TENANT
 @click.option("--subject", "subjects", multiple=True, metavar="ID", help="Who, as tables name them; may be repeated.")
-@click.option(
-    "--subjects-file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
-    help="A file with an id in each line, - for standard input: other users of a machine see a command's options.",
-)
+@_SUBJECTS_FILE
 @click.option(
     "--request",
     metavar="NAME",
@@ -59,6 +60,52 @@ def erase(
         from gata_assets.cli.privacy import erasing as command
 
     return command.run(settings, tenant, subjects, subjects_file, request, as_table=as_table)
+
+
+@privacy.command()
+@exits(
+    {
+        DONE: "whatever has something of theirs is in the archive",
+        FAILED: "something of theirs is not in the archive, which it says, and which is shown; or there is no archive",
+    }
+)
+@_TENANT
+@click.option(
+    "--subject",
+    "subjects",
+    multiple=True,
+    metavar="ID",
+    help="Who, as tables name them; repeated for all ids of the same person: each person has a request of their own.",
+)
+@_SUBJECTS_FILE
+@click.option("--request", metavar="NAME", help="The request's name in the log. [default: a new one, which is shown]")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE.zip",
+    help="The archive, which only its owner may read; a file that is there is not replaced.",
+)
+@options.SUMMARY
+@options.SETTINGS
+def export(
+    tenant: str,
+    subjects: tuple[str, ...],
+    subjects_file: Path | None,
+    request: str | None,
+    to: Path,
+    as_table: bool,
+    settings: Settings,
+) -> bool:
+    """Write all that there is of a person of a tenant to a zip: a file of JSON Lines for each place, and a manifest.
+
+    What was not erased is there, whether readers get it or not. Then everything that exists in the target is read and
+    searched: what has something of theirs and is not in the archive is listed in it.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli.privacy import exporting as command
+
+    return command.run(settings, tenant, subjects, subjects_file, request, to, as_table=as_table)
 
 
 @privacy.command("log")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -10,8 +10,10 @@ from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.layout import is_tenant_name
 from gata_assets.definitions.lake import open_lake_curator
 from gata_assets.definitions.messages import build_decoder, build_roll_up
+from gata_assets.definitions.privacy.own_stores import find_hooks
 from gata_assets.errors import SettingsError
 from gata_assets.governance.privacy.erasing import PrivacyPlaces
+from gata_assets.governance.privacy.hooks import HookHaystack, HookLocator
 from gata_assets.governance.privacy.locators import Locator
 from gata_assets.governance.privacy.scanning import Haystack, TargetObjects
 from gata_assets.governance.privacy.table_locator import TableLocator
@@ -25,6 +27,7 @@ from gata_assets.lake.tables import TICKETS
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, curation_rules, has_own_tickets
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.people.stored_names import stored_names
 
 # Below it are the folders of sources, each below a folder of raw, curated or prod.
 _SHOP = "shop/"
@@ -37,6 +40,12 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
     def curator_of(tenant: str) -> Curator:
         return Curator(store, tenant, rules, datetime.now(UTC), tables)
 
+    # Before a table is taken out below.
+    specs = [spec for spec in tables.values() if spec.subject_columns]
+
+    def known_as(_: str, ids: Sequence[str]) -> set[str]:
+        return {name for spec in specs for name in stored_names(spec, ids, rules.tokens)}
+
     curators: list[Callable[[str], TableCurator]] = [curator_of]
     if not has_own_tickets(settings):
         # The lake's, which has curated tables of its own.
@@ -48,13 +57,16 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
         *(TableLocator(opened, partial(EventOrigins, store)) for opened in curators),
         BatchLocator(store),
     ]
-    haystacks: list[Haystack] = [TargetObjects(store, _concerns), EventLogHaystack(store)]
+    haystacks: list[Haystack] = [TargetObjects(store, concerns), EventLogHaystack(store)]
     if connection := settings.kafka.connection:
         locator, haystack = _topics(settings, store, connection)
         locators.append(locator)
         haystacks.append(haystack)
+    hooks = find_hooks(settings)
+    locators.append(HookLocator(hooks))
+    haystacks.append(HookHaystack(hooks))
     holds = Holds(store, rules.tombstones.keys.every_digest)
-    return PrivacyPlaces(store, rules.tombstones, holds, tuple(locators), tuple(haystacks))
+    return PrivacyPlaces(store, rules.tombstones, holds, tuple(locators), tuple(haystacks), known_as)
 
 
 def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection) -> tuple[Locator, Haystack]:
@@ -69,7 +81,7 @@ def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection)
     return TopicLocator(places), TopicHaystack(places)
 
 
-def _concerns(tenant: str, key: str) -> bool:
+def concerns(tenant: str, key: str) -> bool:
     """Whether an object may be about people of a tenant; what others have is about people of their own. What tenants
     share is searched by its own haystack.
     """

@@ -6,7 +6,7 @@ ids: each place removes what is left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -36,6 +36,7 @@ class PrivacyPlaces:
         holds: the legal holds of the target.
         locators: where data of people is.
         haystacks: what is searched at the end.
+        known_as: what stands for ids of a tenant's people in tables that mask them, besides the ids.
     """
 
     store: ObjectStore
@@ -43,6 +44,7 @@ class PrivacyPlaces:
     holds: Holds
     locators: tuple[Locator, ...]
     haystacks: tuple[Haystack, ...]
+    known_as: Callable[[str, Sequence[str]], Collection[str]] = lambda *_: ()
 
 
 @dataclass(frozen=True)

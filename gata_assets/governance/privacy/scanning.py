@@ -45,11 +45,14 @@ _PIECE_BYTES, _LONGEST_WORD, _ROWS_AT_ONCE = 1 << 23, 4_000, 10_000
 
 @dataclass(frozen=True)
 class Finding:
-    """An object that has something of theirs, and how many values; `haystack` is empty for the target's objects."""
+    """An object that has something of theirs, and how many values; `haystack` is empty for the target's objects. With a
+    `fault` it is not known, since it could not be searched.
+    """
 
     key: str
     values: int
     haystack: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,14 @@ class Searched:
         size: its bytes, as they are stored.
         values: how many of its values are theirs.
         is_damaged: whether it could not be taken apart, so that it was searched for words.
+        fault: why it could not be searched; empty if it was.
     """
 
     key: str
     size: int
     values: int
     is_damaged: bool = False
+    fault: str = ""
 
 
 class Haystack(Protocol):
@@ -103,8 +108,8 @@ def scan(haystacks: Iterable[Haystack], people: People) -> Scan:
     for haystack in haystacks:
         for found in haystack.search(search, people):
             objects, size, damaged = objects + 1, size + found.size, damaged + found.is_damaged
-            if found.values:
-                findings.append(Finding(found.key, found.values, haystack.name))
+            if found.values or found.fault:
+                findings.append(Finding(found.key, found.values, haystack.name, found.fault))
     return Scan(objects, size, tuple(findings), damaged)
 
 

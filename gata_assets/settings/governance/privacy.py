@@ -1,12 +1,13 @@
-"""The settings of privacy: the keys by which erased people are known."""
+"""The settings of privacy: the keys by which erased people are known, and stores of the user's own."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from gata_assets.settings import values
 from gata_assets.settings.values import SettingsGroup, wrong
 from gata_assets.tables.people.privacy_keys import PrivacyKeys
 
@@ -35,7 +36,7 @@ def _all_long(value: SecretStr) -> SecretStr:
 
 
 class PrivacySettings(SettingsGroup):
-    """The settings of erasure."""
+    """The settings of erasure and export."""
 
     keys: Annotated[SecretStr | None, AfterValidator(_all_long)] = Field(
         None, alias="PRIVACY_KEYS", examples=["1:64-random-characters-of-your-own"]
@@ -43,6 +44,12 @@ class PrivacySettings(SettingsGroup):
     """The keys by which erased people are known without their ids, as VERSION:KEY, separated by commas; each at least
     32 bytes. The highest version is used for new requests. Keep every version: without the key of a version, tenants
     of whom people were erased under it cannot be read."""
+
+    hooks: (
+        Annotated[tuple[str, ...], BeforeValidator(values.comma_separated), AfterValidator(values.object_names)] | None
+    ) = Field(None, alias="PRIVACY_HOOKS", examples=["mycompany.stores:embeddings"])
+    """Objects that erase, export and count people in stores of your own, as module:object, separated by commas
+    (docs/privacy.md has an example)."""
 
     @property
     def privacy_keys(self) -> PrivacyKeys:
