@@ -119,3 +119,41 @@ def show_log(tenant: str, request: str | None, as_table: bool, settings: Setting
         from gata_assets.cli.privacy import logged as command
 
     command.run(settings, tenant, request, as_table=as_table)
+
+
+@privacy.command()
+@exits(
+    {
+        DONE: "the request is complete",
+        FAILED: "the request is incomplete, or unknown; or a file is not as it was written, or the log is broken",
+    }
+)
+@_TENANT
+@click.argument("request")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "json"]),
+    default="html",
+    show_default=True,
+    help="A page that can be sent and printed, or JSON.",
+)
+@click.option(
+    "--for",
+    "reader",
+    type=click.Choice(["requester", "auditor"]),
+    default="requester",
+    show_default=True,
+    help="Who reads it: an auditor gets keys and digests too, and the tenant's files are verified.",
+)
+@options.SETTINGS
+def report(tenant: str, request: str, form: str, reader: str, settings: Settings) -> bool:
+    """Print a report on a request: what was asked for, removed and searched, and what is not erased. It names nobody.
+
+    It is from the verified log and the stored manifests. The batches whose models were trained with the people are
+    among it.
+    """
+    with options.imports_uncollected():
+        from gata_assets.cli.privacy import reporting as command
+
+    return command.run(settings, tenant, request, as_page=form == "html", for_auditor=reader == "auditor")
