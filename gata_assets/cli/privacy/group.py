@@ -138,6 +138,7 @@ def show_log(tenant: str, request: str | None, as_table: bool, settings: Setting
     show_default=True,
     help="A page that can be sent and printed, or JSON.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
     "--for",
     "reader",
@@ -147,7 +148,7 @@ def show_log(tenant: str, request: str | None, as_table: bool, settings: Setting
     help="Who reads it: an auditor gets keys and digests too, and the tenant's files are verified.",
 )
 @options.SETTINGS
-def report(tenant: str, request: str, form: str, reader: str, settings: Settings) -> bool:
+def report(tenant: str, request: str, form: str, as_json: bool, reader: str, settings: Settings) -> bool:
     """Print a report on a request: what was asked for, removed and searched, and what is not erased. It names nobody.
 
     It is from the verified log and the stored manifests. The batches whose models were trained with the people are
@@ -156,4 +157,6 @@ def report(tenant: str, request: str, form: str, reader: str, settings: Settings
     with options.imports_uncollected():
         from gata_assets.cli.privacy import reporting as command
 
-    return command.run(settings, tenant, request, as_page=form == "html", for_auditor=reader == "auditor")
+    return command.run(
+        settings, tenant, request, as_page=form == "html" and not as_json, for_auditor=reader == "auditor"
+    )
