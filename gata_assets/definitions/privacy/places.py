@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -10,6 +10,7 @@ from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.layout import is_tenant_name
 from gata_assets.definitions.lake import open_lake_curator
 from gata_assets.definitions.messages import build_decoder, build_roll_up
+from gata_assets.definitions.privacy.masked_names import masked_names
 from gata_assets.definitions.privacy.own_stores import find_hooks
 from gata_assets.errors import SettingsError
 from gata_assets.governance.privacy.erasing import PrivacyPlaces
@@ -27,7 +28,6 @@ from gata_assets.lake.tables import TICKETS
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, curation_rules, has_own_tickets
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.tables.people.stored_names import stored_names
 
 # Below it are the folders of sources, each below a folder of raw, curated or prod.
 _SHOP = "shop/"
@@ -39,12 +39,6 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
 
     def curator_of(tenant: str) -> Curator:
         return Curator(store, tenant, rules, datetime.now(UTC), tables)
-
-    # Before a table is taken out below.
-    specs = [spec for spec in tables.values() if spec.subject_columns]
-
-    def known_as(_: str, ids: Sequence[str]) -> set[str]:
-        return {name for spec in specs for name in stored_names(spec, ids, rules.tokens)}
 
     curators: list[Callable[[str], TableCurator]] = [curator_of]
     if not has_own_tickets(settings):
@@ -65,6 +59,7 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
     hooks = find_hooks(settings)
     locators.append(HookLocator(hooks))
     haystacks.append(HookHaystack(hooks))
+    known_as = partial(masked_names, settings)
     holds = Holds(store, rules.tombstones.keys.every_digest)
     return PrivacyPlaces(store, rules.tombstones, holds, tuple(locators), tuple(haystacks), known_as)
 
