@@ -27,7 +27,7 @@ from gata_assets.curation.erasure.stored_rows import (
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.reports import Report
 from gata_assets.curation.validated_files import DAMAGED
-from gata_assets.errors import ObjectNotFoundError, RawFileError
+from gata_assets.errors import ConflictError, ObjectNotFoundError, RawFileError
 from gata_assets.tables.people.named_people import Subjects
 from gata_assets.tables.spec import TableSpec
 
@@ -62,17 +62,22 @@ class TableExporter:
             yield RowsOfObject(kind, key, self._stored_rows(spec, kind, key))
 
     def _raw_records(self, table: str, key: str, report: Report | None) -> Iterator[NumberedRow]:
-        curator = self._curator
-        with suppress(RawFileError, ObjectNotFoundError):
-            spec = spec_of_file(curator, table, key, report)
-            yield from read_records(
-                partial(open_raw, curator.store, key),
-                parse_format(key, spec.mapping.endings),
-                spec,
-                self._people,
-                self._is_mention,
-                max_decoded_bytes=curator.rules.max_decoded_bytes,
-            )
+        curator, store = self._curator, self._curator.store
+        with suppress(ObjectNotFoundError):
+            before = store.delivered_version(key)
+            with suppress(RawFileError):
+                spec = spec_of_file(curator, table, key, report)
+                yield from read_records(
+                    partial(open_raw, store, key),
+                    parse_format(key, spec.mapping.endings),
+                    spec,
+                    self._people,
+                    self._is_mention,
+                    max_decoded_bytes=curator.rules.max_decoded_bytes,
+                )
+            if store.delivered_version(key) != before:
+                # Records were found in one content, and may have been read of another: of anybody.
+                raise ConflictError(f"{store.uri(key)} was changed while it was read: run it again.")
 
     def _stored_rows(self, spec: TableSpec, kind: str, key: str) -> Iterator[Mapping[str, Any]]:
         for rows in self._frames(spec, kind, key):

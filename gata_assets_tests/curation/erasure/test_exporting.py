@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import polars as pl
@@ -22,6 +24,7 @@ from gata_assets.curation.erasure.raw_records import NumberedRow, read_records
 from gata_assets.curation.erasure.raw_rewriting import Mentions
 from gata_assets.curation.erasure.stored_rows import CURATED, REJECTED, STAGED
 from gata_assets.curation.files.formats import parse_format
+from gata_assets.errors import ConflictError
 from gata_assets.interactions.tables import INTERACTIONS, TABLES
 from gata_assets.lake.curator import LakeCurator
 from gata_assets.lake.offline.rules import OfflineRules, People
@@ -37,7 +40,7 @@ from gata_assets_tests.curation.erasure.test_documents import FILES, OTHER, page
 from gata_assets_tests.curation.erasure.test_documents import PERSON as REQUESTER
 from gata_assets_tests.curation.erasure.test_raw_rewriting import PERSON, any_row
 from gata_assets_tests.curation.erasure.test_tables import world_of
-from gata_assets_tests.support.raw_worlds import ENDINGS, NOW, RULES, Row, encode, interaction
+from gata_assets_tests.support.raw_worlds import ENDINGS, NOW, RULES, Row, curator_of, encode, interaction
 
 OF_MANY_COLUMNS = replace(TABLES[INTERACTIONS], unknown_columns=UnknownColumns.IGNORE)
 
@@ -123,6 +126,25 @@ def test_all_that_is_stored_of_a_table_is_read(tmp_path: Path) -> None:
     assert {row["user_id"] for row in found[STAGED] + found[CURATED]} == {PERSON}
     assert len(found[REJECTED]) == 2
     assert {"user_id": PERSON} in found[CURATED]
+
+
+class Replaced(LocalStore):
+    """A directory in which somebody replaces a raw file whenever it was opened."""
+
+    @contextmanager
+    def open_read(self, key: str) -> Iterator[BinaryIO]:
+        with super().open_read(key) as file:
+            if "/raw/" in key:
+                self.write(key, encode([interaction(user_id="u1"), interaction(user_id="u2")], "csv"))
+            yield file
+
+
+def test_a_raw_file_that_is_replaced_meanwhile_gives_no_record_of_others(tmp_path: Path) -> None:
+    curator = curator_of(Replaced(str(tmp_path)))
+    curator.store.write("acme/raw/interactions/2026-01-09/new.csv", encode([interaction(user_id=PERSON)], "csv"))
+    exporter = TableExporter(curator, NamedPeople([PERSON]), Mentions([PERSON]))
+    with pytest.raises(ConflictError, match="was changed while it was read"):
+        rows_of(exporter, curator.tables[INTERACTIONS])
 
 
 def test_curated_rows_under_another_name_are_found_by_the_staged_ones(tmp_path: Path) -> None:
