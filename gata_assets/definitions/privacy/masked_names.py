@@ -9,7 +9,7 @@ from gata_assets.settings.model import Settings
 from gata_assets.tables.people.stored_names import stored_names
 
 
-def masked_names(settings: Settings, ids: Sequence[str]) -> set[str]:
+def masked_names(settings: Settings, _: str, ids: Sequence[str]) -> set[str]:
     """The tokens of ids in offline tickets, and in tables of shops; raises SettingsError for a wrong declaration."""
     return person_tokens(ids, settings.lake.offline_rules) | _in_shops(settings, ids)
 

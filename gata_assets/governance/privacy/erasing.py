@@ -36,7 +36,7 @@ class PrivacyPlaces:
         holds: the legal holds of the target.
         locators: where data of people is.
         haystacks: what is searched at the end.
-        known_as: what stands for ids in tables that mask people.
+        known_as: what stands for ids of a tenant's people in tables that mask them, besides the ids.
     """
 
     store: ObjectStore
@@ -44,7 +44,7 @@ class PrivacyPlaces:
     holds: Holds
     locators: tuple[Locator, ...]
     haystacks: tuple[Haystack, ...]
-    known_as: Callable[[Sequence[str]], Collection[str]] = lambda _: ()
+    known_as: Callable[[str, Sequence[str]], Collection[str]] = lambda *_: ()
 
 
 @dataclass(frozen=True)
