@@ -128,6 +128,9 @@ def build_definitions(
 
         upkeep = build_upkeep([*tenants, *lakes], options, partial(open_upkeep, settings))
         tickets = dg.Definitions.merge(tickets, upkeep, dg.Definitions(resources={"object_store": store}))
+    if takes_events or sources:
+        erasing = _build_erasing(settings, options)
+        tickets = dg.Definitions.merge(tickets, erasing, dg.Definitions(resources={"object_store": store}))
     if not tenants:
         return tickets
     # Where only tickets are prepared, the modules of interactions are not loaded.
@@ -156,6 +159,15 @@ def _build_dataset_logging(settings: Settings, store: ObjectStoreResource) -> dg
 
     logging = build_dataset_logging(partial(open_dataset_log, settings))
     return dg.Definitions.merge(logging, dg.Definitions(resources={"object_store": store}))
+
+
+def _build_erasing(settings: Settings, options: AssetOptions) -> dg.Definitions:
+    from gata_assets.definitions.privacy.places import find_places
+    from gata_assets.definitions.privacy.requests import push_backlogs
+    from gata_assets.governance.privacy.requests.job import build_erasing
+
+    push = partial(push_backlogs, settings)
+    return build_erasing(settings.privacy.schedule, options, partial(find_places, settings), push)
 
 
 def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:
