@@ -72,7 +72,9 @@ class Failing(RowWorker):
 def failing(directory: str) -> Failing:
     """Work that fails."""
     store = LocalStore(directory)
-    return Failing(store, TABLES, lambda tenant, at: curator_of(store, tenant, now=at), now, erasure_requests(store, now))
+    return Failing(
+        store, TABLES, lambda tenant, at: curator_of(store, tenant, now=at), now, erasure_requests(store, now)
+    )
 
 
 def no_work() -> RowWorker:
