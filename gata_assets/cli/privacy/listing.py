@@ -31,11 +31,10 @@ def run(settings: Settings, tenant: str, *, as_table: bool) -> bool:
 
 
 def _show(requests: tuple[StoredRequest, ...], now: datetime) -> None:
-    table = Table("request", "state", "people", "asked", "by", "deadline", "completed", "failures")
+    table = Table("request", "state", "people", "asked", "deadline", "failures")
     for one in requests:
-        late = " overdue" if one.is_overdue(now) else ""
+        state = "overdue" if one.completed_at is None and one.is_overdue(now) else one.state
         failures = f"{one.failures:,}: {one.last_failure}" if one.failures else ""
-        completed = f"{one.completed_at:%Y-%m-%d %H:%M}" if one.completed_at else ""
-        instants = f"{one.asked_at:%Y-%m-%d %H:%M}", one.by, f"{one.deadline_at:%Y-%m-%d %H:%M}{late}", completed
-        table.add_row(one.request, one.state, f"{one.people:,}", *instants, failures)
+        instants = f"{one.asked_at:%Y-%m-%d %H:%M}", f"{one.deadline_at:%Y-%m-%d %H:%M}"
+        table.add_row(one.request, state, f"{one.people:,}", *instants, failures)
     text_console().print(table)

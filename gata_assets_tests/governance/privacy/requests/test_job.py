@@ -20,7 +20,8 @@ from gata_assets.errors import StoreError
 from gata_assets.governance.privacy.actors import DAGSTER, Actor
 from gata_assets.governance.privacy.erasing import erase
 from gata_assets.governance.privacy.privacy_log import log_of
-from gata_assets.governance.privacy.requests.job import ERASE_PEOPLE, ERASED_PEOPLE, IN_TIME, build_erasing
+from gata_assets.governance.privacy.requests.backlog import read_backlog
+from gata_assets.governance.privacy.requests.job import ERASE_PEOPLE, ERASED_PEOPLE, IN_TIME, assess, build_erasing
 from gata_assets.governance.privacy.requests.rounds import Outcome, carry_out_all
 from gata_assets.governance.retention.holds import Holds
 from gata_assets.orchestration.asset_options import AssetOptions
@@ -107,8 +108,9 @@ def test_one_request_that_fails_stops_no_other_and_the_run_says_which(any_store:
         assert (held.state, held.failures, held.last_failure) == ("open", 1, "HeldPeopleError")
         assert found["gata_erasure_next_deadline_timestamp_seconds"] == held.deadline_at.timestamp()
         # What is held is overdue in the end, and warned of before.
-        _, near = run(settings, any_store, lambda: now() + timedelta(hours=19))
-        assert (near.passed, near.severity) == (False, dg.AssetCheckSeverity.WARN)
+        near = assess([read_backlog(requests, "acme", now())], now() + timedelta(hours=19))
+        assert (near["passed"], near["severity"]) == (False, dg.AssetCheckSeverity.WARN)
+        assert near["description"] == "1 have little time left: acme held."
         late = run(settings, any_store, lambda: now() + timedelta(hours=25))[1]
         assert (late.passed, late.severity) == (False, dg.AssetCheckSeverity.ERROR)
         assert late.description == "2 are past their deadline: acme held, globex cut-off."
