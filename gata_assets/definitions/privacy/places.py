@@ -65,7 +65,8 @@ def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection)
         raise SettingsError(
             "KAFKA_BOOTSTRAP_SERVERS needs the extra `kafka`: pip install 'gata-assets[kafka]'."
         ) from None
-    places = TopicPlaces(store, connection, settings.kafka.group_id, tuple(settings.kafka.topics.tables))
+    tables = tuple(settings.kafka.topics.tables)
+    places = TopicPlaces(store, connection, settings.kafka.group_id, tables, settings.privacy.deadline)
     return TopicLocator(places), TopicHaystack(places)
 
 
