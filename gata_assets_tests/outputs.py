@@ -109,6 +109,7 @@ NOT_RUN = {
     "online list": "needs Redis",
     "online verify": "needs Redis",
     "privacy erase": "needs PRIVACY_KEYS",
+    "privacy requests": "needs a request",
     "privacy log": "needs a request",
     "events tail": "needs events",
     "events rollup": "needs events",

@@ -63,7 +63,7 @@ class Settings(BaseModel):
     kafka: KafkaSettings = Field(description="Kafka: brokers and topics")
     consumer: ConsumerSettings = Field(description="The consumer of topics")
     quality: QualitySettings = Field(description="The quality of data: scores, and metrics of jobs")
-    privacy: PrivacySettings = Field(description="Privacy: the keys by which erased people are known")
+    privacy: PrivacySettings = Field(description="Privacy: how erased people are known, and by when they are erased")
     mlflow: MlflowSettings = Field(description="MLflow: where finished datasets are logged")
     retention: RetentionSettings = Field(description="How long data is kept, and what is deleted")
     automation: AutomationSettings = Field(

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 
 import click
 
 from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.privacy.places import find_places
+from gata_assets.definitions.privacy.requests import push_backlogs
+from gata_assets.errors import DataRuleError, StoreError
+from gata_assets.governance.privacy.actors import command_actor
 from gata_assets.governance.privacy.erasing import Erased, erase
 from gata_assets.governance.privacy.locators import Cleared
+from gata_assets.governance.privacy.requests.backlog import read_backlog
+from gata_assets.governance.privacy.requests.record import (
+    LONGEST_ID,
+    MOST_PEOPLE,
+    NAME_RULE,
+    StoredRequest,
+    is_request_name,
+    new_request_name,
+)
+from gata_assets.governance.privacy.requests.store import ErasureRequests
 from gata_assets.settings.model import Settings
 
-_REQUEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_MOST_IDS, _LONGEST_ID = 100_000, 1_000
 _MOST_SHOWN = 20
 
 
@@ -35,17 +44,21 @@ def run(
     *,
     as_table: bool,
 ) -> bool:
-    """Erase people, show each place, and return whether nothing of theirs is left; raises as `erasing.erase`."""
+    """Erase people, show each place, and return whether nothing of theirs is left; raises as `erasing.erase`, and as
+    `ErasureRequests.ask`.
+    """
     ids = [*subjects, *_read(subjects_file)]
-    if not ids:
-        raise click.UsageError("Nobody is named: give --subject ID, or --subjects-file FILE.")
-    if len(ids) > _MOST_IDS or any(not 0 < len(one) <= _LONGEST_ID for one in ids):
-        raise click.UsageError(f"At most {_MOST_IDS:,} ids are taken at once, each of 1 to {_LONGEST_ID:,} characters.")
-    if request is not None and not _REQUEST.fullmatch(request):
+    if not ids and (request is None or subjects_file is not None):
+        raise click.UsageError("Nobody is named: give --subject ID, or --subjects-file FILE; or --request of before.")
+    if len(ids) > MOST_PEOPLE or any(not 0 < len(one) <= LONGEST_ID for one in ids):
         raise click.UsageError(
-            "The name of a request is 1 to 100 of letters, digits, . _ -, and begins with the first two."
+            f"At most {MOST_PEOPLE:,} ids are taken at once, each of 1 to {LONGEST_ID:,} characters."
         )
-    name = request or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(4)}"
+    if request is not None and not is_request_name(request):
+        raise click.UsageError(NAME_RULE)
+    name = request or new_request_name(datetime.now(UTC))
+    places, by = find_places(settings, open_store(settings)), command_actor()
+    asked = places.requests.ask(tenant, ids, name, by) if ids else _find(places.requests, tenant, name)
     console = text_console()
 
     def show(cleared: Cleared) -> None:
@@ -55,15 +68,36 @@ def run(
             print(json.dumps({"event": "PLACE_CLEARED", "request": name, **asdict(cleared)}), flush=True)
 
     if as_table:
-        console.print(f"Request {name}: of {tenant}, {len(set(ids)):,} people.", markup=False)
-    found = erase(
-        find_places(settings, open_store(settings)), tenant, ids, name, clock=lambda: datetime.now(UTC), progress=show
-    )
+        console.print(f"Request {name}: of {tenant}, {asked.people:,} people.", markup=False)
+    try:
+        found = erase(places, asked, ids or None, by=by, clock=lambda: datetime.now(UTC), progress=show)
+    finally:
+        _push(settings, places.requests, tenant)
     if as_table:
         console.print("\n".join(_summary(found)), markup=False)
     else:
         print(json.dumps(_as_json(found)))
     return found.is_complete
+
+
+def _find(requests: ErasureRequests, tenant: str, name: str) -> StoredRequest:
+    """A request whose ids are stored with it; raises DataRuleError if there is none."""
+    found = requests.find(tenant, name)
+    if found is None:
+        raise DataRuleError(
+            f"{tenant} has no request {name} whose ids are stored: `gata privacy requests` lists those that there are. "
+            "If it was cut off at its beginning, give its ids too."
+        )
+    return found
+
+
+def _push(settings: Settings, requests: ErasureRequests, tenant: str) -> None:
+    """Push the metrics of the tenant's backlog; what cannot be read now is not pushed."""
+    if settings.quality.pushgateway_url is None:
+        return
+    with suppress(StoreError):
+        backlog = read_backlog(requests, tenant, datetime.now(UTC))
+        push_backlogs(settings, [backlog], lambda reason: click.echo(f"Warning: {reason}", err=True))
 
 
 def _read(file: Path | None) -> Iterator[str]:

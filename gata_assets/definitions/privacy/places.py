@@ -10,12 +10,12 @@ from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.layout import is_tenant_name
 from gata_assets.definitions.lake import open_lake_curator
 from gata_assets.definitions.messages import build_decoder, build_roll_up
+from gata_assets.definitions.privacy.requests import open_requests
 from gata_assets.errors import SettingsError
 from gata_assets.governance.privacy.erasing import PrivacyPlaces
 from gata_assets.governance.privacy.locators import Locator
 from gata_assets.governance.privacy.scanning import Haystack, TargetObjects
 from gata_assets.governance.privacy.table_locator import TableLocator
-from gata_assets.governance.retention.holds import Holds
 from gata_assets.ingestion.kafka.connection import KafkaConnection
 from gata_assets.ingestion.people.event_log import EventLogHaystack, EventLogLocator, is_of_log
 from gata_assets.ingestion.people.origins import EventOrigins
@@ -53,8 +53,8 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
         locator, haystack = _topics(settings, store, connection)
         locators.append(locator)
         haystacks.append(haystack)
-    holds = Holds(store, rules.tombstones.keys.every_digest)
-    return PrivacyPlaces(store, rules.tombstones, holds, tuple(locators), tuple(haystacks))
+    requests = open_requests(settings, store)
+    return PrivacyPlaces(store, rules.tombstones, requests, tuple(locators), tuple(haystacks))
 
 
 def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection) -> tuple[Locator, Haystack]:
@@ -65,7 +65,8 @@ def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection)
         raise SettingsError(
             "KAFKA_BOOTSTRAP_SERVERS needs the extra `kafka`: pip install 'gata-assets[kafka]'."
         ) from None
-    places = TopicPlaces(store, connection, settings.kafka.group_id, tuple(settings.kafka.topics.tables))
+    tables = tuple(settings.kafka.topics.tables)
+    places = TopicPlaces(store, connection, settings.kafka.group_id, tables, settings.privacy.deadline)
     return TopicLocator(places), TopicHaystack(places)
 
 

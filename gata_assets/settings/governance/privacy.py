@@ -1,13 +1,14 @@
-"""The settings of privacy: the keys by which erased people are known."""
+"""The settings of privacy: the keys by which erased people are known, and by when people are erased."""
 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from gata_assets.settings.values import SettingsGroup, wrong
+from gata_assets.settings.values import SettingsGroup, cron, wrong
 from gata_assets.tables.people.privacy_keys import PrivacyKeys
 
 _FEWEST_BYTES = 32
@@ -43,6 +44,18 @@ class PrivacySettings(SettingsGroup):
     """The keys by which erased people are known without their ids, as VERSION:KEY, separated by commas; each at least
     32 bytes. The highest version is used for new requests. Keep every version: without the key of a version, tenants
     of whom people were erased under it cannot be read."""
+
+    deadline_hours: float = Field(24, alias="PRIVACY_DEADLINE_HOURS", gt=0, le=87_600)
+    """Hours after a request to erase people within which nothing of theirs is left; the check
+    `erasure_requests_in_time` fails for one that took longer."""
+    schedule: Annotated[str, AfterValidator(cron)] = Field("0 */6 * * *", alias="PRIVACY_SCHEDULE")
+    """When the schedule of `erase_people` carries out requests: cron, in UTC. Often enough that a request which just
+    missed a run is in time: with a deadline of a day, a daily run is not."""
+
+    @property
+    def deadline(self) -> timedelta:
+        """Within which a request is to be carried out."""
+        return timedelta(hours=self.deadline_hours)
 
     @property
     def privacy_keys(self) -> PrivacyKeys:
