@@ -10,6 +10,8 @@
     ├── DataRuleError           the data breaks a table's rule
     │   ├── ChecksFailedError   an asset's blocking checks failed
     │   ├── RawFileError        a raw file cannot be parsed as a table
+    │   ├── HeldPeopleError     people who are to be erased are under a legal hold
+    │   ├── OtherPeopleError    a request about people is of others than before
     │   └── SplitError          the tickets cannot be split into train and test
     ├── TableSpecError          a table is declared in a way that cannot be used
     ├── MappingError            a mapping of raw files does not fit its table
@@ -107,9 +109,7 @@ class ChecksFailedError(DataRuleError):
 
 
 class RawFileError(DataRuleError):
-    """A raw file's format, columns or encoding is invalid; the message continues a sentence that begins with the file's
-    name.
-    """
+    """A raw file's format, columns or encoding is invalid; the message goes on behind the file's name."""
 
 
 class SplitError(DataRuleError):
@@ -118,6 +118,14 @@ class SplitError(DataRuleError):
     def __init__(self, message: str, *, label: int | None = None) -> None:
         super().__init__(message)
         self.label = label
+
+
+class HeldPeopleError(DataRuleError):
+    """People who are to be erased are under a legal hold."""
+
+
+class OtherPeopleError(DataRuleError):
+    """A request about people has the name of one that is of other people."""
 
 
 class PrivacyKeyError(GataError):
@@ -225,9 +233,7 @@ class TrackingError(GataError):
 
 
 class PartitionStoppedError(GataError):
-    """A partition cannot be read on: what is behind the stored messages is not there, or cannot be stored; the
-    broker has deleted `lost` offsets of it.
-    """
+    """A partition cannot be read on: what follows cannot be stored, or the broker has deleted `lost` offsets of it."""
 
     def __init__(self, message: str, lost: int) -> None:
         super().__init__(message)
@@ -235,9 +241,7 @@ class PartitionStoppedError(GataError):
 
 
 class OnlineError(GataError):
-    """Redis did not respond, refused a command, or does not have what was written to it; with `is_transient`, the same
-    may succeed later.
-    """
+    """Redis did not respond, refused, or lacks what was written to it; `is_transient` if the same may succeed later."""
 
     def __init__(self, message: str, *, is_transient: bool = False) -> None:
         super().__init__(message)

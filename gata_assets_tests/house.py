@@ -69,7 +69,8 @@ LEVELS: tuple[dict[str, Room], ...] = (
     },
     {
         "governance": _room(
-            "what is owed to others, over specs and manifests, for any table", "dagster msgspec polars pyarrow"
+            "what is owed to others, over specs and manifests, for any table",
+            "cryptography dagster msgspec polars prometheus_client pyarrow",
         )
     },
     {
@@ -118,6 +119,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
 # No clock, environment, file, Dagster or SDK.
 PURE = (
     "tables/**",
+    "governance/privacy/requests/record",
     "governance/retention/decision",
     "governance/retention/lifecycle",
     "governance/retention/plans",

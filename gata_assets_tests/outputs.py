@@ -111,6 +111,7 @@ NOT_RUN = {
     "privacy erase": "needs PRIVACY_KEYS",
     "privacy export": "writes a zip that it never replaces, and has a person",
     "privacy report": "needs a request",
+    "privacy requests": "needs a request",
     "privacy log": "needs a request",
     "events tail": "needs events",
     "events rollup": "needs events",

@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 from gata_assets.cli.exit_codes import HasExitCodes
 from gata_assets.cli.main import main
 from gata_assets.curation.curated.check_names import FRESHNESS_CHECK, check_descriptions
+from gata_assets.governance.privacy.requests import job as erasing_job
 from gata_assets.interactions import check_names as interaction_checks
 from gata_assets.interactions import schema as interaction_tables
 from gata_assets.interactions.tables import TABLES
@@ -238,6 +239,7 @@ def checks_by_group() -> dict[str, Mapping[str, str]]:
         "Curated tables of a shop": shop_checks.descriptions(),
         **{f"Shop: {table.name}": prod_checks.descriptions(table) for table in PROD_TABLES},
         "Automation": overdue,
+        "Privacy": erasing_job.CHECK_DESCRIPTIONS,
     }
 
 

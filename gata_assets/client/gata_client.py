@@ -16,6 +16,7 @@ from gata_assets.client.upload import Upload
 from gata_assets.errors import ServiceRefusedError
 
 _LINES, _JSON = "application/x-ndjson", "application/json"
+_ERASURES = "/v1/privacy/erasures"
 
 
 class GataClient:
@@ -129,6 +130,22 @@ class GataClient:
         """
         body = b'{"data_type":%s,"sample_data":%s}' % (json.dumps(table).encode(), _array(map(encode, rows)))
         return self._transport.ask("POST", "/api/validation/validate", lambda: body, {"Content-Type": _JSON})
+
+    def ask_erasure(self, subjects: Sequence[str], request: str) -> dict[str, Any]:
+        """Have people erased: once it returns, nobody reads what precedes it; returns the state and the deadline.
+
+        Args:
+            subjects: Their ids, as tables name them.
+            request: Its name; the same name and ids again are the same request.
+
+        Raises ServiceRefusedError or ServiceAwayError.
+        """
+        body = json.dumps({"request": request, "subjects": list(subjects)}).encode()
+        return self._transport.ask("POST", _ERASURES, lambda: body, {"Content-Type": _JSON})
+
+    def find_erasure(self, request: str) -> dict[str, Any]:
+        """What became of a request to erase people; raises ServiceRefusedError or ServiceAwayError."""
+        return self._transport.ask("GET", f"{_ERASURES}/{quote(request, safe='')}", lambda: b"", {})
 
     def close(self) -> None:
         """Send what waits, and close the connections; raises BatchesFailedError."""

@@ -85,6 +85,16 @@ class TenantLayout:
         """The folder of the tombstones of erased people (JSON)."""
         return f"{self.root}privacy/tombstones/"
 
+    @property
+    def erasure_requests(self) -> str:
+        """The folder of the requests to erase people (JSON), with their ids sealed while they are open."""
+        return f"{self.root}privacy/requests/"
+
+    @property
+    def privacy_log(self) -> str:
+        """The folder of the log of what was asked, erased and exported (JSON)."""
+        return f"{self.root}privacy/log/"
+
     def features(self, batch_id: str, table: str | None = None) -> str:
         """The folder of a batch's features, or of one table of them."""
         return f"{self.root}features/{batch_id}/" + (f"{table}/" if table else "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -50,6 +50,10 @@ from gata_assets.tickets.assets.definition import (
 from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOManager
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS, build_ticket_job
 from gata_assets.tickets.sources.shared_read import SharedTickets
+
+if TYPE_CHECKING:
+    from gata_assets.governance.privacy.erasing import PrivacyPlaces
+    from gata_assets.storage.objects import ObjectStore
 
 # A batch counts as prepared when its general dataset is.
 _GENERAL = "general_split"
@@ -128,6 +132,9 @@ def build_definitions(
 
         upkeep = build_upkeep([*tenants, *lakes], options, partial(open_upkeep, settings))
         tickets = dg.Definitions.merge(tickets, upkeep, dg.Definitions(resources={"object_store": store}))
+    if takes_events or sources:
+        erasing = _build_erasing(settings, options)
+        tickets = dg.Definitions.merge(tickets, erasing, dg.Definitions(resources={"object_store": store}))
     if not tenants:
         return tickets
     # Where only tickets are prepared, the modules of interactions are not loaded.
@@ -156,6 +163,19 @@ def _build_dataset_logging(settings: Settings, store: ObjectStoreResource) -> dg
 
     logging = build_dataset_logging(partial(open_dataset_log, settings))
     return dg.Definitions.merge(logging, dg.Definitions(resources={"object_store": store}))
+
+
+def _build_erasing(settings: Settings, options: AssetOptions) -> dg.Definitions:
+    from gata_assets.definitions.privacy.requests import push_backlogs
+    from gata_assets.governance.privacy.requests.job import build_erasing
+
+    def opened(store: ObjectStore) -> PrivacyPlaces:
+        # Only in runs: it loads the modules of every domain.
+        from gata_assets.definitions.privacy.places import find_places
+
+        return find_places(settings, store)
+
+    return build_erasing(settings.privacy.schedule, options, opened, partial(push_backlogs, settings))
 
 
 def _backfill_policy(settings: Settings) -> dg.BackfillPolicy:

@@ -64,7 +64,7 @@ class Settings(BaseModel):
     consumer: ConsumerSettings = Field(description="The consumer of topics")
     quality: QualitySettings = Field(description="The quality of data: scores, and metrics of jobs")
     privacy: PrivacySettings = Field(
-        description="Privacy: the keys by which erased people are known, and stores of your own"
+        description="Privacy: how erased people are known, by when they are erased, and stores of your own"
     )
     mlflow: MlflowSettings = Field(description="MLflow: where finished datasets are logged")
     retention: RetentionSettings = Field(description="How long data is kept, and what is deleted")

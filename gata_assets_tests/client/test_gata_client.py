@@ -237,6 +237,21 @@ def test_a_sample_is_validated(service: RunningService) -> None:
     assert (found["valid"], found["errors"]) == (1, [{"row": 2, "rules": ["rating_is_1_to_5"]}])
 
 
+def test_people_are_asked_for_once_whatever_happens_on_the_way(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path / "target"))
+    secret, _ = KeyStore(store, lambda: NOW).create(TENANT, ["privacy"])
+    with RunningService(store, secret=secret) as service, FaultyProxy(service.port, ["cut the answer"]) as proxy:
+        with client_of(proxy.url, service) as client:
+            asked = client.ask_erasure([CANARY, "u1"], "letter-1")
+        assert len(proxy.requests) >= 2
+        with client_of(f"http://127.0.0.1:{service.port}", service) as client:
+            assert client.find_erasure("letter-1") == asked
+            with pytest.raises(ServiceRefusedError, match="is of other people") as refused:
+                client.ask_erasure([CANARY], "letter-1")
+    assert (asked["people"], refused.value.kind) == (2, "other-people")
+    assert len(service.keys_below(f"{TENANT}/privacy/requests/")) == 1
+
+
 def test_an_error_in_the_block_is_seen_and_waits_for_no_service() -> None:
     client = GataClient("http://127.0.0.1:1", patience_seconds=600)
 

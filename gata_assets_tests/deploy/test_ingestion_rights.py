@@ -24,6 +24,7 @@ from dagster_aws.s3 import S3Resource
 from gata_assets.curation.files.tenants import find_tenants
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import ObjectNotFoundError, StoreError
+from gata_assets.governance.retention.holds import Holds
 from gata_assets.ingestion.kafka.consuming.replay import Replay, quarantined_streams, waiting_in_quarantine
 from gata_assets.ingestion.kafka.origin import target_id
 from gata_assets.ingestion.kafka.relay.cursors import kept_from
@@ -46,6 +47,7 @@ from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tickets.training_files import DATASETS, GENERAL_DATASET, batches_folder
 from gata_assets_tests.ingestion.kafka.relay.worlds import RelayWorld, topic_of, write_dataset
 from gata_assets_tests.support.brokers import Broker
+from gata_assets_tests.support.erasures import PRIVACY_KEYS
 from gata_assets_tests.support.event_worlds import OTHER, PARTITION, START, event, segment_of
 from gata_assets_tests.support.http_service import RunningService
 from gata_assets_tests.support.iam_calls import Call, Right, calls_of, rights_of
@@ -106,6 +108,9 @@ def old_service(store: ObjectStore, secret: str) -> None:
         for _ in range(2):
             assert send(service, interaction(), at=at).status == 202
         assert service.post("/api/validation/validate", {"data_type": "items", "sample_data": [item()]}).status == 200
+        erasure = {"subjects": ["nobody"], "request": "letter-1"}
+        assert service.post("/v1/privacy/erasures", erasure).status == 202
+        assert service.ask("GET", "/v1/privacy/erasures/letter-1").json["people"] == 1
     requests = IdempotentRequests(store, lambda: at)
     for records in (requests, delivered_events(store, lambda: at)):
         started = records.begin(TENANT, "POST /v1/events", "b", "f" * 64)
@@ -200,11 +205,16 @@ def replay(store: ObjectStore) -> None:
 def make_keys(store: ObjectStore) -> str:
     """What `gata keys` does."""
     keys = KeyStore(store, lambda: datetime.now(UTC) - timedelta(days=3))
-    secret, _ = keys.create(TENANT, ("ingest", "validate"))
+    secret, _ = keys.create(TENANT, ("ingest", "validate", "privacy"))
     _, other = keys.create(TENANT, ("read",))
     keys.revoke(other.prefix)
     assert len(keys.list()) == 2
     return secret
+
+
+def hold_somebody(store: ObjectStore) -> None:
+    """What `gata retention hold add` does."""
+    Holds(store, PRIVACY_KEYS.every_digest).add(TENANT, "somebody", "litigation", datetime.now(UTC))
 
 
 def register_webhooks(store: ObjectStore) -> None:
@@ -232,6 +242,7 @@ def called(bucket: str, noida_broker: Broker) -> dict[str, set[Call]]:
 
     secret = record("keys", lambda: make_keys(store))
     record("webhooks", lambda: register_webhooks(store))
+    hold_somebody(store)
     record("service", lambda: old_service(store, secret))
     record("consumer", lambda: consumer(store))
     build_datasets(store)
@@ -271,6 +282,8 @@ def test_no_role_may_do_what_is_another_ones(bucket: str) -> None:
             ("s3:DeleteObject", raw),
             ("s3:PutObject", f"{TENANT}/events/interactions/x.parquet"),
             ("s3:PutObject", f"{TENANT}/training_data/x"),
+            ("s3:DeleteObject", f"{TENANT}/privacy/tombstones/x.json"),
+            ("s3:PutObject", f"governance/holds/{TENANT}/all.json"),
             ("s3:GetObject", "globex/raw/items/x.csv"),
         ],
         "rollup": [
@@ -330,6 +343,7 @@ def test_the_roles_do_their_work_and_are_refused_the_rest(cloud: Cloud, noida_br
     everything = {"Effect": "Allow", "Action": "s3:*", "Resource": anything}
     anybody = cloud.store_of(json.dumps({"Version": "2012-10-17", "Statement": [everything]}))
     register_webhooks(cloud.store_of(*policies_of("webhooks", cloud.bucket)))
+    hold_somebody(anybody)
     service = cloud.store_of(*policies_of("service", cloud.bucket))
     old_service(service, secret)
     consumer(cloud.store_of(*policies_of("consumer", cloud.bucket)))

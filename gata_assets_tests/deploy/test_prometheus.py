@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from gata_assets.curation.policy import CurationRules
+from gata_assets.governance.privacy.requests.backlog import NEAR
 from gata_assets.ingestion.keys.key_store import KeyStore
 from gata_assets.interactions.tables import ITEMS
 from gata_assets.settings.model import parse_settings
@@ -69,6 +70,7 @@ def test_each_alert_fires_for_what_it_is_about() -> None:
 def test_the_thresholds_are_the_defaults_of_the_settings() -> None:
     quality = parse_settings({}).quality.rules
     assert alerts()["GataQualityScoreLow"]["expr"].endswith(f"< {quality.score_min:g}")
+    assert f"< {NEAR.total_seconds():g} and" in alerts()["GataErasureNear"]["expr"].replace("\n", " ")
     assert alerts()["GataDataStale"]["expr"].endswith(f"> {quality.fresh_within.total_seconds():g}")
 
 
@@ -96,14 +98,16 @@ def queries() -> Iterator[str]:
 @pytest.mark.prometheus
 def test_every_query_of_the_dashboard_has_data_and_promtool_accepts_the_metrics(tmp_path: Path) -> None:
     store, now = LocalStore(str(tmp_path / "target")), datetime.now(UTC)
-    secret, _ = KeyStore(store, lambda: now).create("acme", ["ingest"])
+    secret, _ = KeyStore(store, lambda: now).create("acme", ["admin"])
     curator = curator_of(tmp_path / "target", rules=CurationRules(now - timedelta(days=9), timedelta(days=1)), now=now)
     at = f"{now:%Y-%m-%dT00:00:00Z}"
     send(curator, [item()], tmp_path, data=ITEMS, name="items.csv")
     send(curator, [interaction(timestamp=at), interaction(timestamp=at), interaction(rating="9")], tmp_path)
     curate_day(curator, now.date())
     registered(store)
-    with serving(tmp_path, EARLIEST_INTERACTION=f"{now - timedelta(days=9):%Y-%m-%d}", **VARIABLES) as (_, url):
+    with serving(
+        tmp_path, EARLIEST_INTERACTION=f"{now - timedelta(days=9):%Y-%m-%d}", PRIVACY_KEYS=f"1:{'k' * 32}", **VARIABLES
+    ) as (_, url):
 
         def post(path: str, content: bytes, kind: str, **more: str) -> None:
             urlopen(Request(url + path, content, {"X-API-Key": secret, "Content-Type": kind, **more})).close()
@@ -125,6 +129,8 @@ def test_every_query_of_the_dashboard_has_data_and_promtool_accepts_the_metrics(
                 assert connection.recv(100).startswith(b"HTTP/1.1 400")
 
         work(0)
+        # Before the service reads them first: then it does so once a minute.
+        post("/v1/privacy/erasures", b'{"subjects": ["nobody"]}', "application/json")
         with prometheus(tmp_path, url.removeprefix("http://")) as server:
             waiting, number, until = list(queries()), 0, monotonic() + _PATIENCE_SECONDS
             while waiting and monotonic() < until:

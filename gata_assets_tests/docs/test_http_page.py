@@ -22,6 +22,7 @@ PAGE = DOCS / "ingestion-http.md"
 def test_every_curl_command_of_the_page_is_taken(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path / "target"))
     (tmp_path / "acme.key").write_text(KeyStore(store, lambda: NOW).create(TENANT, ["ingest", "validate"])[0] + "\n")
+    (tmp_path / "privacy.key").write_text(KeyStore(store, lambda: NOW).create(TENANT, ["privacy"])[0] + "\n")
     (tmp_path / "january.csv").write_bytes(encode([interaction()], "csv"))
     found = [block for block in blocks(PAGE) if block.language == "bash"]
     with RunningService(store) as service:
@@ -33,17 +34,18 @@ def test_every_curl_command_of_the_page_is_taken(tmp_path: Path) -> None:
             )
             assert ran.returncode == 0, f"{block.place}: {ran.stdout}{ran.stderr}"
             assert all(json.loads(line) for line in ran.stdout.splitlines() if line)
-        assert len(service.logged(5)) == 5
+        assert len(service.logged(7)) == 7
 
 
 def test_the_page_shows_the_answers_of_the_service(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path / "target"))
-    secret, _ = KeyStore(store, lambda: NOW).create(TENANT, ["ingest"])
+    secret, _ = KeyStore(store, lambda: NOW).create(TENANT, ["ingest", "privacy"])
     shown = [json.loads(block.text) for block in blocks(PAGE) if block.language == "json"]
     with RunningService(store, secret=secret) as service:
         landed = service.post("/internal/data/interactions", [interaction()]).json
         accepted = service.post("/v1/events?table=interactions", interaction()).json
-    assert [list(answer) for answer in shown] == [list(landed), list(accepted)]
+        asked = service.post("/v1/privacy/erasures", {"subjects": ["u1"]}).json
+    assert [list(answer) for answer in shown] == [list(landed), list(accepted), list(asked)]
     counted = ("status", "rows_accepted", "rows_rejected", "validation_errors", "warnings", "was_there")
     assert {name: shown[0][name] for name in counted} == {name: landed[name] for name in counted}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http.client import HTTPConnection
 from threading import Thread
@@ -27,7 +27,10 @@ from gata_assets.ingestion.webhooks.secrets import WebhookSecrets
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.tables import TABLES
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.people.tombstones import TombstoneReader
+from gata_assets.tables.people.privacy_keys import PrivacyKeys
 from gata_assets.tables.spec import TableSpec
+from gata_assets_tests.support.erasures import PRIVACY_KEYS, erasure_requests
 from gata_assets_tests.support.raw_worlds import NOW, RULES
 
 FAST = ServiceRules(requests_per_second=1e6, burst=1e6)
@@ -79,16 +82,20 @@ class RunningService:
     # What requests at work get when it ends.
     seconds_to_end: float | None = None
     tables: Mapping[str, TableSpec] = field(default_factory=lambda: TABLES)
+    privacy_keys: PrivacyKeys = PRIVACY_KEYS
 
     def __enter__(self) -> RunningService:
+        rules = replace(RULES, tombstones=TombstoneReader(self.privacy_keys))
+
         def curator_of(tenant: str, now: datetime) -> Curator:
-            return Curator(self.store, tenant, RULES, now, self.tables)
+            return Curator(self.store, tenant, rules, now, self.tables)
 
         tables = RULES.applied_to(self.tables)
+        erasures = erasure_requests(self.store, self.clock, self.privacy_keys)
         self.service = Service(
             self.store,
             tables,
-            RowWorker(self.store, tables, self.curator_of or curator_of, self.clock),
+            RowWorker(self.store, tables, self.curator_of or curator_of, self.clock, erasures),
             self.rules,
             version="1.2.3",
             webhook_secrets=WebhookSecrets(self.webhook_secrets, no_secrets_manager),

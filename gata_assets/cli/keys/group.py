@@ -48,7 +48,7 @@ def _prefix(_: click.Context, __: click.Parameter, text: str) -> str:
     multiple=True,
     default=USUAL_SCOPES,
     help="What it allows, once for each: to send data, to have it validated without landing it, to read what became of "
-    "it; admin allows everything of the tenant. [default: ingest and validate]",
+    "it, to have people erased (privacy); admin allows everything of the tenant. [default: ingest and validate]",
     show_default=False,
 )
 @click.option(

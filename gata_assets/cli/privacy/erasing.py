@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+
+import click
 
 from gata_assets.cli.privacy.findings import shown_findings
 from gata_assets.cli.privacy.subjects import given_ids, request_name
 from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.privacy.places import find_places
+from gata_assets.definitions.privacy.requests import push_backlogs
+from gata_assets.errors import DataRuleError, StoreError
+from gata_assets.governance.privacy.actors import command_actor
 from gata_assets.governance.privacy.erasing import Erased, erase
 from gata_assets.governance.privacy.locators import Cleared
+from gata_assets.governance.privacy.requests.backlog import read_backlog
+from gata_assets.governance.privacy.requests.record import (
+    StoredRequest,
+)
+from gata_assets.governance.privacy.requests.store import ErasureRequests
 from gata_assets.settings.model import Settings
 
 
@@ -27,8 +38,12 @@ def run(
     *,
     as_table: bool,
 ) -> bool:
-    """Erase people, show each place, and return whether nothing of theirs is left; raises as `erasing.erase`."""
-    ids, name = given_ids(subjects, subjects_file), request_name(request)
+    """Erase people, show each place, and return whether nothing of theirs is left; raises as `erasing.erase`, and as
+    `ErasureRequests.ask`.
+    """
+    ids, name = given_ids(subjects, subjects_file, is_needed=request is None), request_name(request)
+    places, by = find_places(settings, open_store(settings)), command_actor()
+    asked = places.requests.ask(tenant, ids, name, by) if ids else _find(places.requests, tenant, name)
     console = text_console()
 
     def show(cleared: Cleared) -> None:
@@ -38,15 +53,36 @@ def run(
             print(json.dumps({"event": "PLACE_CLEARED", "request": name, **asdict(cleared)}), flush=True)
 
     if as_table:
-        console.print(f"Request {name}: of {tenant}, {len(set(ids)):,} people.", markup=False)
-    found = erase(
-        find_places(settings, open_store(settings)), tenant, ids, name, clock=lambda: datetime.now(UTC), progress=show
-    )
+        console.print(f"Request {name}: of {tenant}, {asked.people:,} people.", markup=False)
+    try:
+        found = erase(places, asked, ids or None, by=by, clock=lambda: datetime.now(UTC), progress=show)
+    finally:
+        _push(settings, places.requests, tenant)
     if as_table:
         console.print("\n".join(_summary(found)), markup=False)
     else:
         print(json.dumps(_as_json(found)))
     return found.is_complete
+
+
+def _find(requests: ErasureRequests, tenant: str, name: str) -> StoredRequest:
+    """A request whose ids are stored with it; raises DataRuleError if there is none."""
+    found = requests.find(tenant, name)
+    if found is None:
+        raise DataRuleError(
+            f"{tenant} has no request {name} whose ids are stored: `gata privacy requests` lists those that there are. "
+            "If it was cut off at its beginning, give its ids too."
+        )
+    return found
+
+
+def _push(settings: Settings, requests: ErasureRequests, tenant: str) -> None:
+    """Push the metrics of the tenant's backlog; what cannot be read now is not pushed."""
+    if settings.quality.pushgateway_url is None:
+        return
+    with suppress(StoreError):
+        backlog = read_backlog(requests, tenant, datetime.now(UTC))
+        push_backlogs(settings, [backlog], lambda reason: click.echo(f"Warning: {reason}", err=True))
 
 
 def _line(cleared: Cleared) -> str:

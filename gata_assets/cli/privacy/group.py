@@ -23,7 +23,7 @@ _SUBJECTS_FILE = click.option(
 
 @click.group(cls=options.Commands)
 def privacy() -> None:
-    """Erase people from a tenant's data, export what there is of a person, and show what was done."""
+    """Erase people from a tenant's data, export what there is of a person, and show what was asked and done."""
 
 
 @privacy.command()
@@ -39,7 +39,8 @@ def privacy() -> None:
 @click.option(
     "--request",
     metavar="NAME",
-    help="The request's name, to go on with one that was cut off. [default: a new one, which is shown]",
+    help="The request's name; that of one that was cut off goes on with it, also without ids. [default: a new one, "
+    "which is shown]",
 )
 @options.SUMMARY
 @options.SETTINGS
@@ -54,7 +55,9 @@ def erase(
     """Erase people of a tenant from raw files, staged and rejected rows, curated tables, features and training rows.
 
     From the first moment on, nobody reads what precedes the request, and nothing of it comes back by another delivery,
-    a replay or a backfill. Then everything that exists in the target is read and searched. PRIVACY_KEYS is needed.
+    a replay or a backfill. Then everything that exists in the target is read and searched. PRIVACY_KEYS is needed. The
+    request is stored with its ids sealed until nothing of theirs is left: if the command is killed, it or the job
+    erase_people goes on.
     """
     with options.imports_uncollected():
         from gata_assets.cli.privacy import erasing as command
@@ -106,6 +109,19 @@ def export(
         from gata_assets.cli.privacy import exporting as command
 
     return command.run(settings, tenant, subjects, subjects_file, request, to, as_table=as_table)
+
+
+@privacy.command("requests")
+@exits({FAILED: "a request is overdue or cannot be read, which is shown; or the target cannot be read"})
+@_TENANT
+@options.SUMMARY
+@options.SETTINGS
+def show_requests(tenant: str, as_table: bool, settings: Settings) -> bool:
+    """List the requests to erase people of a tenant: open and completed, with their deadlines, and nobody's ids."""
+    with options.imports_uncollected():
+        from gata_assets.cli.privacy import listing as command
+
+    return command.run(settings, tenant, as_table=as_table)
 
 
 @privacy.command("log")

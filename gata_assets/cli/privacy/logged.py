@@ -9,7 +9,7 @@ from rich.table import Table
 
 from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
-from gata_assets.governance.privacy.erasing import log_of
+from gata_assets.governance.privacy.privacy_log import log_of
 from gata_assets.settings.model import Settings
 
 

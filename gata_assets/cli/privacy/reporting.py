@@ -10,7 +10,7 @@ import click
 from gata_assets.cli.target import open_store
 from gata_assets.cli.trust.verifying import FORMS, open_listing
 from gata_assets.definitions.privacy.places import concerns
-from gata_assets.governance.privacy.erasing import log_of
+from gata_assets.governance.privacy.privacy_log import log_of
 from gata_assets.governance.privacy.reports.page import report_page
 from gata_assets.governance.privacy.reports.report import RequestReport, State, Verified, report_request
 from gata_assets.governance.trust.verification import Verification

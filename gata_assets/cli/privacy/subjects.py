@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 
 import click
 
-_REQUEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_MOST_IDS, _LONGEST_ID = 100_000, 1_000
+from gata_assets.governance.privacy.requests.record import (
+    LONGEST_ID,
+    MOST_PEOPLE,
+    NAME_RULE,
+    is_request_name,
+    new_request_name,
+)
 
 
-def given_ids(subjects: Sequence[str], file: Path | None) -> list[str]:
-    """The ids of options and of a file; raises click.UsageError for none, too many, or what cannot be one."""
+def given_ids(subjects: Sequence[str], file: Path | None, *, is_needed: bool = True) -> list[str]:
+    """The ids of options and of a file; raises click.UsageError for too many, for what cannot be one, and for none,
+    unless they are not needed and no file is given.
+    """
     ids = [*subjects, *_read(file)]
-    if not ids:
+    if not ids and (is_needed or file is not None):
         raise click.UsageError("Nobody is named: give --subject ID, or --subjects-file FILE.")
-    if len(ids) > _MOST_IDS or any(not 0 < len(one) <= _LONGEST_ID for one in ids):
-        raise click.UsageError(f"At most {_MOST_IDS:,} ids are taken at once, each of 1 to {_LONGEST_ID:,} characters.")
+    if len(ids) > MOST_PEOPLE or any(not 0 < len(one) <= LONGEST_ID for one in ids):
+        raise click.UsageError(
+            f"At most {MOST_PEOPLE:,} ids are taken at once, each of 1 to {LONGEST_ID:,} characters."
+        )
     return ids
 
 
 def request_name(given: str | None) -> str:
     """The name of a request, a new one if none is given; raises click.UsageError for what cannot be one."""
-    if given is not None and not _REQUEST.fullmatch(given):
-        raise click.UsageError(
-            "The name of a request is 1 to 100 of letters, digits, . _ -, and begins with the first two."
-        )
-    return given or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(4)}"
+    if given is not None and not is_request_name(given):
+        raise click.UsageError(NAME_RULE)
+    return given or new_request_name(datetime.now(UTC))
 
 
 def _read(file: Path | None) -> Iterator[str]:

@@ -74,6 +74,7 @@ def _serve(service: Service, settings: Settings, listener: socket.socket, host: 
 
 def _row_worker(settings: Settings) -> RowWork:
     """What works on rows, in a process of its own: the one that receives them does not load what this needs."""
+    from gata_assets.definitions.privacy.requests import open_requests
     from gata_assets.ingestion.http.rows.worker import RowWorker
     from gata_assets.interactions.curated.curator import Curator
 
@@ -82,7 +83,9 @@ def _row_worker(settings: Settings) -> RowWork:
     def curator_of(tenant: str, now: datetime) -> Curator:
         return Curator(store, tenant, rules, now, tables)
 
-    return RowWorker(store, tables, curator_of, lambda: datetime.now(UTC), settings.quality.rules)
+    return RowWorker(
+        store, tables, curator_of, lambda: datetime.now(UTC), open_requests(settings, store), settings.quality.rules
+    )
 
 
 def _broker_probe(settings: Settings) -> Callable[[], bool] | None:

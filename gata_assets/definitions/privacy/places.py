@@ -12,13 +12,13 @@ from gata_assets.definitions.lake import open_lake_curator
 from gata_assets.definitions.messages import build_decoder, build_roll_up
 from gata_assets.definitions.privacy.masked_names import masked_names
 from gata_assets.definitions.privacy.own_stores import find_hooks
+from gata_assets.definitions.privacy.requests import open_requests
 from gata_assets.errors import SettingsError
 from gata_assets.governance.privacy.erasing import PrivacyPlaces
 from gata_assets.governance.privacy.hooks import HookHaystack, HookLocator
 from gata_assets.governance.privacy.locators import Locator
 from gata_assets.governance.privacy.scanning import Haystack, TargetObjects
 from gata_assets.governance.privacy.table_locator import TableLocator
-from gata_assets.governance.retention.holds import Holds
 from gata_assets.ingestion.kafka.connection import KafkaConnection
 from gata_assets.ingestion.people.event_log import EventLogHaystack, EventLogLocator, is_of_log
 from gata_assets.ingestion.people.origins import EventOrigins
@@ -59,9 +59,8 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
     hooks = find_hooks(settings)
     locators.append(HookLocator(hooks))
     haystacks.append(HookHaystack(hooks))
-    known_as = partial(masked_names, settings)
-    holds = Holds(store, rules.tombstones.keys.every_digest)
-    return PrivacyPlaces(store, rules.tombstones, holds, tuple(locators), tuple(haystacks), known_as)
+    requests, known_as = open_requests(settings, store), partial(masked_names, settings)
+    return PrivacyPlaces(store, rules.tombstones, requests, tuple(locators), tuple(haystacks), known_as)
 
 
 def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection) -> tuple[Locator, Haystack]:
@@ -72,7 +71,8 @@ def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection)
         raise SettingsError(
             "KAFKA_BOOTSTRAP_SERVERS needs the extra `kafka`: pip install 'gata-assets[kafka]'."
         ) from None
-    places = TopicPlaces(store, connection, settings.kafka.group_id, tuple(settings.kafka.topics.tables))
+    tables = tuple(settings.kafka.topics.tables)
+    places = TopicPlaces(store, connection, settings.kafka.group_id, tables, settings.privacy.deadline)
     return TopicLocator(places), TopicHaystack(places)
 
 

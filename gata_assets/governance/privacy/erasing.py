@@ -1,27 +1,26 @@
-"""Carries out a request: tombstones first, then every place, then a scan of everything that exists; all is logged.
+"""Carries out a request that was taken: every place, then a scan of everything that exists; all is logged.
 
-From the tombstones on nobody reads what precedes them. A request that was cut off is carried out again with the same
-ids: each place removes what is left.
+`requests.store` takes it, and has its ids until nothing of theirs is left. Whoever was cut off is followed by another:
+each place removes what is left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-import polars as pl
-
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.errors import ConflictError, DataRuleError
+from gata_assets.errors import ConflictError, StoreError
+from gata_assets.governance.privacy.actors import Actor
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Locator
+from gata_assets.governance.privacy.privacy_log import log_of
+from gata_assets.governance.privacy.requests.record import StoredRequest
+from gata_assets.governance.privacy.requests.store import ErasureRequests
 from gata_assets.governance.privacy.scanning import Haystack, Scan, scan
-from gata_assets.governance.retention.holds import Holds
-from gata_assets.storage.logs.chained_log import ChainedLog
 from gata_assets.storage.objects import ObjectStore
-from gata_assets.storage.people.tombstones import TombstoneReader, write_tombstones
-from gata_assets.tables.people.erased_people import digest_people
-from gata_assets.tables.people.privacy_keys import Tombstones
+from gata_assets.storage.people.tombstones import TombstoneReader
 
 _MOST_ATTEMPTS = 5
 
@@ -33,7 +32,7 @@ class PrivacyPlaces:
     Attributes:
         store: the target.
         reader: reads tombstones, and has the keys.
-        holds: the legal holds of the target.
+        requests: what was asked for, and becomes of it.
         locators: where data of people is.
         haystacks: what is searched at the end.
         known_as: what stands for ids of a tenant's people in tables that mask them, besides the ids.
@@ -41,7 +40,7 @@ class PrivacyPlaces:
 
     store: ObjectStore
     reader: TombstoneReader
-    holds: Holds
+    requests: ErasureRequests
     locators: tuple[Locator, ...]
     haystacks: tuple[Haystack, ...]
     known_as: Callable[[str, Sequence[str]], Collection[str]] = lambda *_: ()
@@ -63,49 +62,61 @@ class Erased:
         return not self.scanned.findings and not any(place.remains for place in self.places)
 
 
-def log_of(store: ObjectStore, tenant: str, clock: Callable[[], datetime]) -> ChainedLog:
-    """The log of what was erased and exported of a tenant."""
-    return ChainedLog(store, f"{TenantLayout(tenant).root}privacy/log/", clock=clock)
-
-
 def erase(
     places: PrivacyPlaces,
-    tenant: str,
-    ids: Sequence[str],
-    request: str,
+    asked: StoredRequest,
+    ids: Sequence[str] | None = None,
     *,
+    by: Actor,
     clock: Callable[[], datetime],
     progress: Callable[[Cleared], object] = lambda _: None,
 ) -> Erased:
-    """Erase people of a tenant everywhere.
+    """Erase the people of a request everywhere; the request keeps what became of it.
 
     Args:
         places: Where.
-        tenant: Whose people.
-        ids: Who, as tables name them.
-        request: Names the request; the same name again goes on with it.
+        asked: The request, which `places.requests` has taken.
+        ids: Its people, as tables name them; None for those that are stored with it.
+        by: Who carries it out.
         clock: The present instant in UTC.
         progress: Gets what was removed, place by place.
 
     Raises:
-        DataRuleError: Some of them are under a legal hold; nothing was begun.
-        PrivacyKeyError: There is no key for new requests.
-        ConflictError: Other commands keep changing what is erased, or the request has other ids.
+        HeldPeopleError: Some of them are under a legal hold; nothing was removed.
+        DataRuleError: The request is complete, so that no ids are stored with it.
+        PrivacyKeyError: There is no key.
+        ConflictError: Other commands keep changing what is erased.
         StoreError: The target failed; the same request goes on where it was.
     """
-    store, reader = places.store, places.reader
-    distinct = pl.Series(sorted(set(ids)), dtype=pl.String)
-    if held := places.holds.held(tenant, distinct.to_list()):
-        raise DataRuleError(
-            f"{len(held):,} of {len(distinct):,} people of {tenant} are under a legal hold, and nobody was erased: "
-            "ask for the others alone, or remove the hold (`gata retention hold list`)."
-        )
-    keys, log = reader.keys, log_of(store, tenant, clock)
-    folder = TenantLayout(tenant).tombstones
-    stones = Tombstones(keys.newest, clock(), tuple(digest_people(keys, tenant, keys.newest, distinct)))
-    stones = write_tombstones(store, folder, request, stones)
-    log.append("requested", {"request": request, "people": len(distinct), "key_version": stones.key_version})
-    erasure = Erasure(tenant, tuple(distinct), request, reader.erased(store, tenant, folder))
+    try:
+        found = _erase(places, asked, places.requests.ids_of(asked) if ids is None else ids, by, clock, progress)
+    except Exception as error:
+        # What was wrong first is what is to be seen.
+        with suppress(StoreError):
+            places.requests.note_failed(asked, type(error).__name__)
+        raise
+    if found.is_complete:
+        places.requests.note_completed(asked)
+    else:
+        places.requests.note_failed(asked, "incomplete")
+    return found
+
+
+def _erase(
+    places: PrivacyPlaces,
+    asked: StoredRequest,
+    ids: Sequence[str],
+    by: Actor,
+    clock: Callable[[], datetime],
+    progress: Callable[[Cleared], object],
+) -> Erased:
+    store, tenant, request = places.store, asked.tenant, asked.request
+    distinct = tuple(sorted(set(ids)))
+    # One may have been added since it was asked for.
+    places.requests.require_free(tenant, distinct)
+    log = log_of(store, tenant, clock)
+    erased = places.reader.erased(store, tenant, TenantLayout(tenant).tombstones)
+    erasure = Erasure(tenant, distinct, request, erased)
     all_cleared = []
     for locator in places.locators:
         for cleared in _persistently(locator, erasure):
@@ -113,9 +124,9 @@ def erase(
             progress(cleared)
             log.append("cleared", {"request": request, **asdict(cleared)})
     scanned = scan(places.haystacks, erasure)
-    found = Erased(request, len(distinct), stones.erased_at, tuple(all_cleared), scanned)
+    found = Erased(request, len(distinct), asked.asked_at, tuple(all_cleared), scanned)
     log.append("scanned", {"request": request, **scanned.counts, "findings": [asdict(one) for one in scanned.findings]})
-    log.append("completed" if found.is_complete else "incomplete", {"request": request})
+    log.append("completed" if found.is_complete else "incomplete", {"request": request, "by": by})
     return found
 
 

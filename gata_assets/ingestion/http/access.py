@@ -20,9 +20,10 @@ _SCHEME = {"WWW-Authenticate": 'Bearer realm="gata"'}
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose data it is; None for a caller without a key who did not say it."""
+    """Whose data it is, None for a caller without a key who did not say it; and the prefix of the key, if any."""
 
     tenant: str | None
+    key_prefix: str | None = None
 
     @property
     def required_tenant(self) -> str:
@@ -38,7 +39,7 @@ async def admit(service: Service, request: Request, scope: Scope) -> Caller:
     if service.rules.trusts_network:
         if len(named) > 1 or not all(map(is_tenant_name, named)):
             raise Problem(422, "no-tenant", "tenant_id is one name: 1 to 63 of a-z 0-9 _.")
-        tenant = next(iter(named), None)
+        tenant, prefix = next(iter(named), None), None
         take_turn(service, tenant or "")
     else:
         secret = _secret_of(request)
@@ -46,13 +47,13 @@ async def admit(service: Service, request: Request, scope: Scope) -> Caller:
         if key is None:
             raise Problem(401, "unknown-key", "The API key is unknown, revoked or expired.", headers=_SCHEME)
         take_turn(service, key.prefix)
-        tenant = key.tenant
+        tenant, prefix = key.tenant, key.prefix
         if not key.allows(scope):
             raise Problem(403, "scope", f"The API key does not allow this: it needs the scope {scope}.")
         if named - {tenant}:
             raise Problem(403, "other-tenant", "tenant_id names another tenant than that of the API key.")
     request.state.tenant = tenant
-    return Caller(tenant)
+    return Caller(tenant, prefix)
 
 
 def _secret_of(request: Request) -> str:

@@ -16,10 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gata_assets.errors import GataError
+from gata_assets.ingestion.http.described import erasures as described_erasures
 from gata_assets.ingestion.http.described import openapi
 from gata_assets.ingestion.http.middleware import RequestRecords, note_fault
 from gata_assets.ingestion.http.problems import Problem, problem_of
 from gata_assets.ingestion.http.routes.data import DataRoutes
+from gata_assets.ingestion.http.routes.erasures import ErasureRoutes
 from gata_assets.ingestion.http.routes.events import EventRoutes
 from gata_assets.ingestion.http.routes.health import HealthRoutes
 from gata_assets.ingestion.http.routes.validation import ValidationRoutes
@@ -51,7 +53,7 @@ def build_application(service: Service) -> FastAPI:
         lifespan=lifespan,
     )
     data, events, validation = DataRoutes(service), EventRoutes(service), ValidationRoutes(service)
-    webhooks, health = WebhookRoutes(service), HealthRoutes(service)
+    webhooks, health, erasures = WebhookRoutes(service), HealthRoutes(service), ErasureRoutes(service)
 
     def route(path: str, method: str, endpoint: Any, described: dict[str, Any]) -> None:
         app.add_api_route(path, endpoint, methods=[method], response_class=Response, response_model=None, **described)
@@ -62,6 +64,8 @@ def build_application(service: Service) -> FastAPI:
     route("/internal/data/upload-csv", "POST", data.upload, openapi.UPLOAD)
     route("/internal/data/{table}", "POST", data.rows, openapi.ROWS)
     route("/v1/events", "POST", events.events, openapi.EVENTS)
+    route("/v1/privacy/erasures", "POST", erasures.ask, described_erasures.ASK_ERASURE)
+    route("/v1/privacy/erasures/{name}", "GET", erasures.state, described_erasures.ERASURE_STATE)
     route("/webhooks/{source}", "POST", webhooks.webhook, openapi.WEBHOOK)
     route("/api/validation/validate", "POST", validation.validate, openapi.VALIDATE)
     route("/api/validation/schema/{table}", "GET", validation.schema, openapi.SCHEMA)

@@ -1,7 +1,7 @@
 """The service's counters for Prometheus, in a registry of their own.
 
 Labels of counters are routes, tables, rules, sources and reasons, which are few and known; never keys or what a caller
-sent. The quality of data is by tenant and table (`RowWork.quality`).
+sent. The quality of data is by tenant and table (`RowWork.measured`).
 """
 
 from __future__ import annotations

@@ -17,8 +17,11 @@ from gata_assets.errors import (
     ConflictError,
     DataRuleError,
     GataError,
+    HeldPeopleError,
     IdempotencyError,
     MappingError,
+    OtherPeopleError,
+    PrivacyKeyError,
     ProcessLostError,
     RawFileChangedError,
     RawFileError,
@@ -106,6 +109,12 @@ def problem_of(error: GataError) -> Problem:
     if isinstance(error, RawFileError):
         # The message continues the name of a file.
         return Problem(422, "unreadable", f"The data {error} Nothing landed.")
+    if isinstance(error, HeldPeopleError):
+        return Problem(403, "held", str(error))
+    if isinstance(error, OtherPeopleError):
+        return Problem(409, "other-people", str(error))
+    if isinstance(error, PrivacyKeyError):
+        return unavailable("PRIVACY_KEYS of the service lacks a key: its operator has to look at it.", 60)
     if isinstance(error, MappingError | DataRuleError):
         return Problem(422, "data-rule", str(error))
     return internal()

@@ -1,14 +1,15 @@
-"""The settings of privacy: the keys by which erased people are known, and stores of the user's own."""
+"""The settings of privacy: how erased people are known, by when they are erased, and stores of the user's own."""
 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gata_assets.settings import values
-from gata_assets.settings.values import SettingsGroup, wrong
+from gata_assets.settings.values import SettingsGroup, cron, wrong
 from gata_assets.tables.people.privacy_keys import PrivacyKeys
 
 _FEWEST_BYTES = 32
@@ -50,6 +51,17 @@ class PrivacySettings(SettingsGroup):
     ) = Field(None, alias="PRIVACY_HOOKS", examples=["mycompany.stores:embeddings"])
     """Objects that erase, export and count people in stores of your own, as module:object, separated by commas
     (docs/privacy.md has an example)."""
+    deadline_hours: float = Field(24, alias="PRIVACY_DEADLINE_HOURS", gt=0, le=87_600)
+    """Hours after a request to erase people within which nothing of theirs is left; the check
+    `erasure_requests_in_time` fails for one that took longer."""
+    schedule: Annotated[str, AfterValidator(cron)] = Field("0 */6 * * *", alias="PRIVACY_SCHEDULE")
+    """When the schedule of `erase_people` carries out requests: cron, in UTC. Often enough that a request which just
+    missed a run is in time: with a deadline of a day, a daily run is not."""
+
+    @property
+    def deadline(self) -> timedelta:
+        """Within which a request is to be carried out."""
+        return timedelta(hours=self.deadline_hours)
 
     @property
     def privacy_keys(self) -> PrivacyKeys:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gata_assets.errors import ConflictError, DamagedTableError
+from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError, OtherPeopleError
 from gata_assets.storage.objects import ABSENT, ObjectStore
 from gata_assets.tables.people.privacy_keys import NO_PRIVACY_KEYS, PrivacyKeys, Tombstones
 
@@ -24,19 +24,32 @@ def write_tombstones(store: ObjectStore, folder: str, request: str, stones: Tomb
     Returns:
         Those of the request: if it was made before, as of then.
 
-    Raises ConflictError if the request is of other people, DamagedTableError or StoreError.
+    Raises OtherPeopleError if the request is of other people, DamagedTableError or StoreError.
     """
-    key = f"{folder}{request}.json"
+    key = _key(folder, request)
     try:
         store.write(key, msgspec.json.encode(stones), expected=ABSENT)
     except ConflictError:
         known = _decode(store.read(key), store, key)
         if (known.key_version, known.people) != (stones.key_version, stones.people):
-            raise ConflictError(
-                f"{store.uri(key)} is of other people: give the request another name, or the ids of its beginning."
+            raise OtherPeopleError(
+                f"The request {request} is of other people: give it another name, or the ids of its beginning."
             ) from None
         return known
     return stones
+
+
+def find_tombstones(store: ObjectStore, folder: str, request: str) -> Tombstones | None:
+    """The tombstones of a request; None if there are none. Raises DamagedTableError or StoreError."""
+    key = _key(folder, request)
+    try:
+        return _decode(store.read(key), store, key)
+    except ObjectNotFoundError:
+        return None
+
+
+def _key(folder: str, request: str) -> str:
+    return f"{folder}{request}.json"
 
 
 def _decode(content: bytes, store: ObjectStore, key: str) -> Tombstones:

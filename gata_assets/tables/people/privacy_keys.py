@@ -54,17 +54,24 @@ class PrivacyKeys:
 
     def of_tenant(self, tenant: str, version: int) -> bytes:
         """The key of a tenant, by the key of a version; raises PrivacyKeyError if there is none of it."""
-        if version not in self._keys:
-            raise PrivacyKeyError(
-                f"People of {tenant} were erased under version {version} of PRIVACY_KEYS, which does not have it: who "
-                "they are cannot be known without, so nothing of the tenant is read. Set that version again."
-            )
-        return hmac.digest(self._keys[version], f"tenant\0{tenant}".encode(), "sha256")
+        return self._derived("tenant", tenant, version)
+
+    def sealing_key(self, tenant: str, version: int) -> bytes:
+        """The key that seals ids of a tenant, which no digest of an id can be; raises as `of_tenant`."""
+        return self._derived("seal", tenant, version)
 
     def every_digest(self, tenant: str, one: str) -> list[str]:
         """The digests of an id by the keys of all versions, the newest first; raises PrivacyKeyError without a key."""
         versions = sorted(self._keys, reverse=True) if self.newest else []
         return [digest_of(self.of_tenant(tenant, version), one).hex() for version in versions]
+
+    def _derived(self, purpose: str, tenant: str, version: int) -> bytes:
+        if version not in self._keys:
+            raise PrivacyKeyError(
+                f"People of {tenant} were erased under version {version} of PRIVACY_KEYS, which does not have it: who "
+                "they are cannot be known without, so nothing of the tenant is read. Set that version again."
+            )
+        return hmac.digest(self._keys[version], f"{purpose}\0{tenant}".encode(), "sha256")
 
 
 NO_PRIVACY_KEYS = PrivacyKeys({})

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from click.testing import CliRunner, Result
 from gata_assets.cli.main import main
 from gata_assets.curation.erasure.raw_rewriting import Mentions
 from gata_assets.curation.staged_partitions import read_streams
+from gata_assets.definitions.privacy.requests import open_requests
 from gata_assets.definitions.stores import build_store
+from gata_assets.governance.privacy.actors import Actor, command_actor
 from gata_assets.settings.model import load_settings
 from gata_assets.storage.objects import ObjectStore
 from gata_assets_tests.support.canaries import canary
@@ -124,6 +127,41 @@ def test_a_person_goes_from_all_tables_and_a_namesake_stays(store: Callable[[], 
     again = gata("privacy", "erase", "--tenant", "acme", "--subject", PERSON, "--request", "letter-1")
     assert again.exit_code == 0
     assert not any(dict(place["removed"]).get("records") for place in lines(again)[:-1])  # type: ignore[call-overload]
+
+
+def test_a_request_that_was_cut_off_goes_on_without_ids(
+    store: Callable[[], ObjectStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill()
+    requests = open_requests(load_settings(), store())
+    asked = requests.ask("acme", [PERSON], "letter-1", Actor("http:1a2b3c4d"))
+    requests.note_failed(asked, "StoreError")
+    listed = gata("privacy", "requests", "--tenant", "acme")
+    assert listed.exit_code == 0, listed.output
+    [line] = lines(listed)
+    deadline_at = (asked.asked_at + timedelta(hours=24)).isoformat()
+    assert (line["request"], line["state"], line["by"], line["people"]) == ("letter-1", "open", asked.by, 1)
+    assert (line["deadline_at"], line["failures"], line["last_failure"]) == (deadline_at, 1, "StoreError")
+    unknown = gata("privacy", "erase", "--tenant", "acme", "--request", "letter-2")
+    assert unknown.exit_code == 1
+    assert "acme has no request letter-2 whose ids are stored" in unknown.output
+    done = gata("privacy", "erase", "--tenant", "acme", "--request", "letter-1")
+    assert done.exit_code == 0, done.output
+    shown = gata("privacy", "requests", "--tenant", "acme", "--summary", "table")
+    assert "completed" in shown.output
+    again = gata("privacy", "erase", "--tenant", "acme", "--request", "letter-1")
+    assert "is complete: nobody's ids are stored" in again.output
+    assert PERSON not in listed.output + done.output + shown.output + again.output
+    entries = lines(gata("privacy", "log", "--tenant", "acme"))
+    by = {str(entry["kind"]): str(dict(entry["content"]).get("by")) for entry in entries}  # type: ignore[call-overload]
+    assert (by["requested"], by["completed"]) == ("http:1a2b3c4d", command_actor())
+    # One that was asked for longer ago than the deadline is shown, and fails.
+    requests.ask("acme", ["u1"], "letter-2", Actor("cli:anna"))
+    monkeypatch.setenv("PRIVACY_DEADLINE_HOURS", "0.00001")
+    open_requests(load_settings(), store()).ask("acme", ["u2"], "letter-3", Actor("cli:anna"))
+    late = gata("privacy", "requests", "--tenant", "acme")
+    assert late.exit_code == 1
+    assert [(one["request"], one["is_overdue"]) for one in lines(late)][1:] == [("letter-2", False), ("letter-3", True)]
 
 
 def test_another_delivery_brings_nobody_back(store: Callable[[], ObjectStore]) -> None:

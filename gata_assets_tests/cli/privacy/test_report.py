@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gata_assets.governance.privacy.erasing import log_of
+from gata_assets.governance.privacy.privacy_log import log_of
 from gata_assets.governance.privacy.reports.page import report_page
 from gata_assets.governance.privacy.reports.report import report_request
 from gata_assets.storage.objects import ObjectStore

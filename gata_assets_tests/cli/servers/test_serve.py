@@ -105,23 +105,26 @@ def test_an_upload_of_a_killed_process_counts_nowhere_and_is_removed_by_the_next
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what a process has loaded is read from /proc")
 def test_the_process_that_receives_loads_nothing_that_only_rows_need(tmp_path: Path) -> None:
-    secret = new_secret(LocalStore(str(tmp_path / "target")))
+    secret, _ = KeyStore(LocalStore(str(tmp_path / "target")), lambda: datetime.now(UTC)).create("acme", ["admin"])
     headers = {"X-API-Key": secret}
     row = json.dumps(interaction()).encode()
     requests = {
         "/internal/data/interactions": (row, {}),
         "/v1/events?table=interactions": (row, {"Idempotency-Key": "1"}),
         "/internal/data/upload-csv?data_type=interactions": (multipart(encode([interaction()], "csv")), MULTIPART),
+        "/v1/privacy/erasures": (b'{"subjects": ["u9"]}', {}),
     }
-    with serving(tmp_path) as (process, url):
+    with serving(tmp_path, PRIVACY_KEYS=f"1:{'k' * 32}") as (process, url):
         for path, (body, more) in requests.items():
             with urllib.request.urlopen(urllib.request.Request(url + path, body, {**headers, **more})) as answer:
                 assert answer.status in {200, 202}
         with urllib.request.urlopen(f"{url}/metrics") as answer:
             # Measured by the other process.
-            assert b'gata_data_quality_score_ratio{data_type="interactions",tenant_id="acme"} 1.0' in answer.read()
+            metrics = answer.read()
+        assert b'gata_data_quality_score_ratio{data_type="interactions",tenant_id="acme"} 1.0' in metrics
+        assert b'gata_erasure_open_requests{tenant_id="acme"} 1.0' in metrics
         loaded = Path(f"/proc/{process.pid}/maps").read_text()
-    assert [name for name in ("libarrow", "numpy", "pandas", "numba") if name in loaded] == []
+    assert [name for name in ("libarrow", "numpy", "pandas", "numba", "cryptography") if name in loaded] == []
     assert "polars" in loaded
 
 

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from gata_assets.batches import Window, parse_batch_id
 from gata_assets.curation.landing import Landing
 from gata_assets.errors import RawFileError
+from gata_assets.governance.privacy.actors import DAGSTER
 from gata_assets.governance.privacy.erasing import PrivacyPlaces, erase
 from gata_assets.governance.privacy.locators import People
 from gata_assets.governance.privacy.scanning import TargetObjects, scan
 from gata_assets.governance.privacy.table_locator import TableLocator
-from gata_assets.governance.retention.holds import Holds
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.curated.reader import read_catalog, read_events
 from gata_assets.interactions.datasets import DatasetKind
@@ -38,6 +38,7 @@ from gata_assets.storage.datasets import DatasetWrite, read_manifest
 from gata_assets.storage.people.tombstones import TombstoneReader
 from gata_assets.tables.manifests import Manifest
 from gata_assets.tables.people.privacy_keys import PrivacyKeys
+from gata_assets_tests.support.erasures import erasure_requests
 from gata_assets_tests.support.memory_store import MemoryStore
 from gata_assets_tests.support.raw_worlds import NOW, RULES, curate_day, interaction, item, send
 
@@ -165,11 +166,12 @@ class History:
         places = PrivacyPlaces(
             self.store,
             reader,
-            Holds(self.store, KEYS.every_digest),
+            erasure_requests(self.store, lambda: at, KEYS),
             (TableLocator(self.curator), BatchLocator(self.store)),
             (TargetObjects(self.store),),
         )
-        erase(places, TENANT, [step.user], f"request-{self.requests}", clock=lambda: at)
+        asked = places.requests.ask(TENANT, [step.user], f"request-{self.requests}", DAGSTER)
+        erase(places, asked, by=DAGSTER, clock=lambda: at)
         self.erased_at[step.user] = max(at, self.erased_at.get(step.user, at))
         for batch_id, people in self.batches.items():
             # A batch whose window is not past when they are erased was built without what precedes it.

@@ -270,6 +270,7 @@ def test_everything_is_stopped_until_it_is_switched_on() -> None:
     }
     assert {one.name: one.default_status for one in repository.schedule_defs} == {
         "clean_history_schedule": dg.DefaultScheduleStatus.STOPPED,
+        "erase_people_schedule": dg.DefaultScheduleStatus.STOPPED,
         "prepare_schedule": dg.DefaultScheduleStatus.STOPPED,
         "prepare_interactions_schedule": dg.DefaultScheduleStatus.STOPPED,
     }

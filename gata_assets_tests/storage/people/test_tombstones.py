@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from gata_assets.errors import ConflictError, DamagedTableError, PrivacyKeyError
+from gata_assets.errors import DamagedTableError, OtherPeopleError, PrivacyKeyError
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.people.tombstones import TombstoneReader, write_tombstones
 from gata_assets.tables.columns.arrow_buffers import micros
@@ -41,7 +41,7 @@ def test_who_was_erased_is_known_to_every_reader_from_then_on(any_store: ObjectS
 def test_a_request_is_written_once(any_store: ObjectStore) -> None:
     write_tombstones(any_store, FOLDER, "one", stones("a"))
     write_tombstones(any_store, FOLDER, "one", stones("a"))
-    with pytest.raises(ConflictError):
+    with pytest.raises(OtherPeopleError):
         write_tombstones(any_store, FOLDER, "one", stones("b"))
 
 

@@ -489,8 +489,9 @@ def test_every_asset_is_described_with_columns_and_checks() -> None:
     definitions = build_definitions(parse_settings({"TICKETS_URL": "sqlite:///none.sqlite", **SETTINGS}))
     dg.Definitions.validate_loadable(definitions)
     graph = definitions.resolve_asset_graph()
-    # A tenant may begin with single events.
-    assert {key.path[-1] for key in graph.get_all_asset_keys()} == {*ASSETS, TICKET_TABLE, "events_in_raw_files"}
+    # A tenant may begin with single events, of people who ask to be erased.
+    others = {"events_in_raw_files", "erased_people"}
+    assert {key.path[-1] for key in graph.get_all_asset_keys()} == {*ASSETS, TICKET_TABLE, *others}
     for node in (graph.get(dg.AssetKey(asset)) for asset in ASSETS):
         assert node.description
         assert node.group_name == "tickets"

@@ -12,12 +12,13 @@ from itertools import chain, groupby
 
 from gata_assets.errors import OwnStoreError
 from gata_assets.governance.privacy.actors import Actor
-from gata_assets.governance.privacy.erasing import PrivacyPlaces, log_of
+from gata_assets.governance.privacy.erasing import PrivacyPlaces
 from gata_assets.governance.privacy.exports.archive import Archive
 from gata_assets.governance.privacy.exports.lines import line_of
 from gata_assets.governance.privacy.exports.outcome import MANIFEST, README, PersonExport, PlaceFile
 from gata_assets.governance.privacy.exports.readme import describe_export
 from gata_assets.governance.privacy.locators import Exported, People
+from gata_assets.governance.privacy.privacy_log import log_of
 from gata_assets.governance.privacy.scanning import Finding, scan
 
 

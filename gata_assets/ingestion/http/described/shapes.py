@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 TEXT, COUNT, FLAG = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
+_INSTANT = {"type": "string", "format": "date-time"}
 TEXT_OR_NULL = {"type": ["string", "null"]}
 TABLE = {"$ref": "#/components/schemas/Table"}
 
@@ -37,10 +38,19 @@ HEALTH_STATE = object_of(
     status={"enum": ["healthy", "degraded"]},
     service=TEXT,
     version=TEXT,
-    timestamp={"type": "string", "format": "date-time"},
+    timestamp=_INSTANT,
     kafka_connected=FLAG,
     kafka_configured=FLAG,
     s3_connected=FLAG,
+)
+ERASURE = object_of(
+    request=TEXT,
+    state={"enum": ["open", "completed"]},
+    people=COUNT,
+    erased_at=_INSTANT,
+    deadline_at=_INSTANT,
+    is_overdue=FLAG,
+    completed_at={**_INSTANT, "type": ["string", "null"]},
 )
 VALIDATED = object_of(
     data_type=TABLE,

@@ -26,7 +26,7 @@ class HealthRoutes:
         self._is_store_connected = False
         self._looking: asyncio.Future[bool] | None = None
         self._reading: asyncio.Future[bytes] | None = None
-        self._quality = b""
+        self._measured = b""
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002 (a route's)
         """Say whether the target and Kafka answer; 200 as long as this process does."""
@@ -47,15 +47,15 @@ class HealthRoutes:
         )
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002 (a route's)
-        """Counters for Prometheus, and the quality of data as it was read last: reading waits for the target."""
+        """Counters for Prometheus, and what was measured in the target last: reading waits for it."""
         service = self._service
         if self._reading is None:
-            self._reading = asyncio.ensure_future(service.call(service.rows.quality))
+            self._reading = asyncio.ensure_future(service.call(service.rows.measured))
         done, _ = await asyncio.wait([self._reading], timeout=_PATIENCE_SECONDS)
         if done:
             self._reading = None
-            self._quality = done.pop().result()
-        return Response(service.metrics.text() + self._quality, headers={"content-type": METRICS_TYPE})
+            self._measured = done.pop().result()
+        return Response(service.metrics.text() + self._measured, headers={"content-type": METRICS_TYPE})
 
     async def _find_store(self) -> bool:
         if monotonic() - self._looked_at >= _LOOKED_SECONDS:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gata_assets.ingestion.http.access import admit
-from gata_assets.ingestion.http.bodies.json_lines import TOO_DEEP, not_json
+from gata_assets.ingestion.http.bodies.json_object import object_of
 from gata_assets.ingestion.http.bodies.reading import held_body
 from gata_assets.ingestion.http.json_schema import json_schema
 from gata_assets.ingestion.http.problems import Problem
@@ -32,16 +32,9 @@ class ValidationRoutes:
         service = self._service
         caller = await admit(service, request, "validate")
         async with held_body(service, request, service.rules.max_body_bytes) as body:
-            try:
-                sample = msgspec.json.decode(body, type=_Sample)
-            except RecursionError:
-                raise Problem(400, "malformed", TOO_DEEP) from None
-            except msgspec.ValidationError:
-                raise Problem(
-                    422, "malformed", 'A JSON object with "data_type" (a table) and "sample_data" (an array) is needed.'
-                ) from None
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise Problem(400, "malformed", not_json(error)) from None
+            sample = object_of(
+                body, _Sample, 'A JSON object with "data_type" (a table) and "sample_data" (an array) is needed.'
+            )
             table = service.table(sample.data_type).table
             content = bytes(sample.sample_data)
             if content[:1] != b"[":

@@ -23,6 +23,8 @@ from typing import Any
 
 from gata_assets.curation.files.formats import FileFormat
 from gata_assets.errors import ProcessLostError
+from gata_assets.governance.privacy.actors import Actor
+from gata_assets.governance.privacy.requests.record import StoredRequest
 from gata_assets.ingestion.http.faults import keep_place
 from gata_assets.ingestion.http.rows.work import Landed, RowWork
 from gata_assets.ingestion.segments.event import NewEvent, Segment, StoredEvents
@@ -71,9 +73,19 @@ class RowProcess:
         found: dict[str, Any] = self._do("judge", tenant, table, content, most_rows)
         return found
 
-    def quality(self) -> bytes:
+    def measured(self) -> bytes:
         """See RowWork."""
-        return bytes(self._do("quality"))
+        return bytes(self._do("measured"))
+
+    def ask_erasure(self, tenant: str, ids: Sequence[str], request: str, by: Actor) -> StoredRequest:
+        """See RowWork."""
+        found: StoredRequest = self._do("ask_erasure", tenant, ids, request, by)
+        return found
+
+    def find_erasure(self, tenant: str, request: str) -> StoredRequest | None:
+        """See RowWork."""
+        found: StoredRequest | None = self._do("find_erasure", tenant, request)
+        return found
 
     def encode_segment(self, segment: Segment) -> bytes:
         """See RowWork."""

@@ -1,4 +1,4 @@
-"""What is done with rows, and with what needs Arrow; `worker` does it, and `process` has another process do it.
+"""What is done with rows, and with what else needs Arrow; `worker` does it, and `process` has another process do it.
 
 Arguments, results and errors are values that go from one process to another. Nothing here loads Arrow or NumPy: the
 process that receives files has none of them.
@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from gata_assets.curation.files.formats import FileFormat
+from gata_assets.governance.privacy.actors import Actor
+from gata_assets.governance.privacy.requests.record import StoredRequest
 from gata_assets.ingestion.segments.chain import SegmentCoding
 from gata_assets.ingestion.segments.event import NewEvent, StoredEvents
 from gata_assets.tables.spec import TableSpec
@@ -70,8 +72,14 @@ class RowWork(SegmentCoding, Protocol):
     def judge(self, tenant: str | None, table: str, content: bytes, most_rows: int) -> dict[str, Any]:
         """Say which rows of a JSON array break which rules; nothing is stored. Raises Problem or StoreError."""
 
-    def quality(self) -> bytes:
-        """The quality of the data of all tenants, as Prometheus reads it."""
+    def measured(self) -> bytes:
+        """The quality of the data of all tenants, and their requests to erase people, as Prometheus reads it."""
+
+    def ask_erasure(self, tenant: str, ids: Sequence[str], request: str, by: Actor) -> StoredRequest:
+        """Take a request to erase people; see `ErasureRequests.ask`."""
+
+    def find_erasure(self, tenant: str, request: str) -> StoredRequest | None:
+        """A request to erase people; None if there is none of this name. Raises StoreError."""
 
     def find_stored(self, events: Sequence[NewEvent], since: datetime) -> StoredEvents | None:
         """See `segments.stored_events`."""

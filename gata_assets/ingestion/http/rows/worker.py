@@ -25,6 +25,11 @@ from gata_assets.curation.landing import LandedFile, Landing
 from gata_assets.curation.quality.exposition import QualityCollector
 from gata_assets.curation.quality.measures import QualityRules
 from gata_assets.curation.quality.reader import QualityReader
+from gata_assets.governance.privacy.actors import Actor
+from gata_assets.governance.privacy.requests.backlog import BacklogReader
+from gata_assets.governance.privacy.requests.metrics import ErasureCollector
+from gata_assets.governance.privacy.requests.record import StoredRequest
+from gata_assets.governance.privacy.requests.store import ErasureRequests
 from gata_assets.ingestion.http.bodies.json_lines import rows_of
 from gata_assets.ingestion.http.rows.samples import judge_rows
 from gata_assets.ingestion.http.rows.work import Landed, rule_counts, taking_rows
@@ -49,6 +54,7 @@ class RowWorker:
         tables: Mapping[str, TableSpec],
         curator_of: Callable[[str, datetime], TableCurator],
         clock: Callable[[], datetime],
+        erasures: ErasureRequests,
         quality_rules: QualityRules = QualityRules(),  # noqa: B008 (nothing changes it)
     ) -> None:
         """Describe it.
@@ -58,9 +64,11 @@ class RowWorker:
             tables: All tables by name.
             curator_of: The curator of a tenant's tables as of an instant.
             clock: The present instant in UTC.
+            erasures: The requests to erase people.
             quality_rules: How scores are measured.
         """
         self._store, self._curator_of, self._clock = store, curator_of, clock
+        self._erasures = erasures
         self._tables = taking_rows(tables)
         self._calls = ThreadPoolExecutor(_CALLS_AT_ONCE, "row-call")
         self._referenced = ReferencedKeys(self._calls.map)
@@ -70,6 +78,7 @@ class RowWorker:
         self._quality = QualityReader(store, self._tables, clock)
         self._registry = CollectorRegistry()
         self._registry.register(QualityCollector(lambda: self._quality.reading, quality_rules, clock))
+        self._registry.register(ErasureCollector(BacklogReader(erasures, clock).read, clock))
 
     def land_body(
         self, tenant: str, table: str, body: bytes, content_type: str, most_rows: int, request_id: str
@@ -93,10 +102,19 @@ class RowWorker:
             lambda name: self._curator_of(name, now), self._tables[table], tenant, content, most_rows, now
         )
 
-    def quality(self) -> bytes:
+    def measured(self) -> bytes:
         """See RowWork."""
         self._quality.refresh()
         return generate_latest(self._registry)
+
+    def ask_erasure(self, tenant: str, ids: Sequence[str], request: str, by: Actor) -> StoredRequest:
+        """See RowWork."""
+        return self._erasures.ask(tenant, ids, request, by).without_sealed()
+
+    def find_erasure(self, tenant: str, request: str) -> StoredRequest | None:
+        """See RowWork."""
+        found = self._erasures.find(tenant, request)
+        return found and found.without_sealed()
 
     def encode_segment(self, segment: Segment) -> bytes:
         """See RowWork."""

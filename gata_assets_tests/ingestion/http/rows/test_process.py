@@ -31,6 +31,7 @@ from gata_assets.ingestion.segments.event import NewEvent, StoredEvents
 from gata_assets.ingestion.segments.group_commit import EventLog
 from gata_assets.interactions.tables import TABLES
 from gata_assets.storage.local import LocalStore
+from gata_assets_tests.support.erasures import erasure_requests
 from gata_assets_tests.support.event_worlds import START, STREAM, event, segment_of
 from gata_assets_tests.support.raw_worlds import NOW, curator_of, encode, interaction
 
@@ -46,7 +47,9 @@ def now() -> datetime:
 def worker(directory: str) -> RowWorker:
     """The work on rows of a directory."""
     store = LocalStore(directory)
-    return RowWorker(store, TABLES, lambda tenant, at: curator_of(store, tenant, now=at), now)
+    return RowWorker(
+        store, TABLES, lambda tenant, at: curator_of(store, tenant, now=at), now, erasure_requests(store, now)
+    )
 
 
 class Failing(RowWorker):
@@ -69,7 +72,9 @@ class Failing(RowWorker):
 def failing(directory: str) -> Failing:
     """Work that fails."""
     store = LocalStore(directory)
-    return Failing(store, TABLES, lambda tenant, at: curator_of(store, tenant, now=at), now)
+    return Failing(
+        store, TABLES, lambda tenant, at: curator_of(store, tenant, now=at), now, erasure_requests(store, now)
+    )
 
 
 def no_work() -> RowWorker:
@@ -110,7 +115,7 @@ def test_it_does_what_the_work_does_where_it_is(rows: RowProcess, tmp_path: Path
     assert rows.encode_segment(segment) == own.encode_segment(segment)
     assert rows.decode_segment(own.encode_segment(segment), "a place") == segment
     assert rows.find_stored([event(1)], START) is None
-    assert b'tenant_id="acme"' in rows.quality()
+    assert b'tenant_id="acme"' in rows.measured()
 
 
 def test_events_are_stored_and_found_through_it(rows: RowProcess, tmp_path: Path) -> None:

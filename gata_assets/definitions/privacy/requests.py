@@ -1,0 +1,43 @@
+"""The requests to erase people for these settings, and where their metrics are pushed. Assembly only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gata_assets.governance.privacy.requests.store import ErasureRequests
+from gata_assets.governance.retention.holds import Holds
+from gata_assets.settings.model import Settings
+from gata_assets.storage.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from gata_assets.governance.privacy.requests.backlog import Backlog
+
+_JOB = "gata_privacy"
+
+
+def open_requests(settings: Settings, store: ObjectStore) -> ErasureRequests:
+    """The requests of a target; reads nothing."""
+    keys, deadline = settings.privacy.privacy_keys, settings.privacy.deadline
+    return ErasureRequests(store, keys, Holds(store, keys.every_digest), deadline, lambda: datetime.now(UTC))
+
+
+def push_backlogs(settings: Settings, backlogs: Sequence[Backlog], warn: Callable[[str], object]) -> None:
+    """Push the metrics of backlogs, a group for each, if there is a gateway; a push that fails is a warning."""
+    if settings.quality.pushgateway_url is None:
+        return
+    try:
+        # Only where it is used: what imports it is an extra.
+        from gata_assets.curation.quality.pushgateway import push
+        from gata_assets.governance.privacy.requests.metrics import erasure_metrics
+    except ModuleNotFoundError as error:
+        warn(f"Metrics were not pushed: {error.name} is not installed: pip install 'gata-assets[service]'.")
+        return
+    for backlog in backlogs:
+        if backlog.known:
+            metrics = erasure_metrics([backlog], datetime.now(UTC))
+            if reason := push(settings.quality.pushgateway_url, _JOB, {"tenant_id": backlog.tenant}, metrics):
+                # Others would have to wait for the same.
+                warn(reason)
+                return

@@ -1,0 +1,1 @@
+"""Requests to erase people, stored until each is carried out."""
