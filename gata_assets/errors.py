@@ -109,9 +109,7 @@ class ChecksFailedError(DataRuleError):
 
 
 class RawFileError(DataRuleError):
-    """A raw file's format, columns or encoding is invalid; the message continues a sentence that begins with the file's
-    name.
-    """
+    """A raw file's format, columns or encoding is invalid; the message goes on behind the file's name."""
 
 
 class SplitError(DataRuleError):
@@ -132,6 +130,10 @@ class OtherPeopleError(DataRuleError):
 
 class PrivacyKeyError(GataError):
     """People were erased under a key that is not set, so that their rows cannot be left out."""
+
+
+class OwnStoreError(GataError):
+    """A store of the user's own, which PRIVACY_HOOKS names, failed; the message names the store, and nobody."""
 
 
 class ApiKeyError(GataError):

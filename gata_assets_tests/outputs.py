@@ -109,6 +109,8 @@ NOT_RUN = {
     "online list": "needs Redis",
     "online verify": "needs Redis",
     "privacy erase": "needs PRIVACY_KEYS",
+    "privacy export": "writes a zip that it never replaces, and has a person",
+    "privacy report": "needs a request",
     "privacy requests": "needs a request",
     "privacy log": "needs a request",
     "events tail": "needs events",

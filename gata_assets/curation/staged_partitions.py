@@ -13,7 +13,7 @@ from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 import pyarrow as pa
@@ -146,6 +146,12 @@ def decode_spans(spans: Iterable[bytes]) -> pa.Table:
     """As `read_spans`, without the digest: of what this process has written."""
     options = pa.ipc.IpcReadOptions(use_threads=False)
     return pa.Table.from_batches(batch for span in spans for batch in pa.ipc.open_stream(span, options=options))
+
+
+def read_batches(file: BinaryIO, size: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a staged file of so many bytes, batch by batch; raises as `decode_spans`."""
+    while file.tell() < size:
+        yield from pa.ipc.open_stream(file)
 
 
 def read_streams(content: bytes) -> pa.Table:

@@ -6,7 +6,8 @@ what precedes it. All other rows stay in their order, and so do aggregates that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -18,7 +19,8 @@ import pyarrow.parquet as pq
 from gata_assets.batches import is_batch_id, parse_batch_id
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.curation.validated_files import DAMAGED
-from gata_assets.governance.privacy.locators import Cleared, Erasure
+from gata_assets.errors import ObjectNotFoundError
+from gata_assets.governance.privacy.locators import Cleared, Erasure, Exported, People
 from gata_assets.interactions.datasets import DatasetKind
 from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore
@@ -27,6 +29,7 @@ from gata_assets.tables.manifests import FileEntry, Manifest, plain_name
 from gata_assets.tables.people.erased_people import ErasedPeople
 
 _SUBJECT, _PARQUET = "user_id", ".parquet"
+_ROWS_AT_ONCE = 10_000
 # In the manifest of a dataset that people were erased from: its digests before.
 _BEFORE = "digests_before"
 
@@ -50,6 +53,21 @@ class BatchLocator:
                 objects[kind] += rows > 0
         for kind in DatasetKind:
             yield Cleared(f"interactions: {kind.value} of batches", objects[kind], {"rows": removed[kind]})
+
+    def export(self, people: People) -> Iterator[Exported]:
+        """See Locator."""
+        ids = pl.Series(people.ids, dtype=pl.String).implode()
+        for kind in DatasetKind:
+            for key in self._store.list_keys(kind.batches_folder(TenantLayout(people.tenant))):
+                if key.endswith(_PARQUET):
+                    yield Exported(f"interactions: {kind.value} of batches", key, self._rows_of(key, ids))
+
+    def _rows_of(self, key: str, ids: pl.Series) -> Iterator[Mapping[str, Any]]:
+        """The rows of people in a part, if it can be read."""
+        with suppress(ObjectNotFoundError, *DAMAGED), self._store.local_copy(key) as path:
+            file = pq.ParquetFile(path)
+            for batch in file.iter_batches(_ROWS_AT_ONCE) if _SUBJECT in file.schema_arrow.names else ():
+                yield from pl.DataFrame(batch).filter(pl.col(_SUBJECT).is_in(ids)).iter_rows(named=True)
 
     def _batches(self, places: TenantLayout) -> list[str]:
         found = {name for kind in DatasetKind for name in self._store.list_folders(kind.batches_folder(places))}

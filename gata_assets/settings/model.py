@@ -63,7 +63,9 @@ class Settings(BaseModel):
     kafka: KafkaSettings = Field(description="Kafka: brokers and topics")
     consumer: ConsumerSettings = Field(description="The consumer of topics")
     quality: QualitySettings = Field(description="The quality of data: scores, and metrics of jobs")
-    privacy: PrivacySettings = Field(description="Privacy: how erased people are known, and by when they are erased")
+    privacy: PrivacySettings = Field(
+        description="Privacy: how erased people are known, by when they are erased, and stores of your own"
+    )
     mlflow: MlflowSettings = Field(description="MLflow: where finished datasets are logged")
     retention: RetentionSettings = Field(description="How long data is kept, and what is deleted")
     automation: AutomationSettings = Field(

@@ -180,6 +180,15 @@ def module_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def object_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of objects of Python modules."""
+    for name in names:
+        module, colon, own = name.partition(":")
+        if not colon or not all(part.isidentifier() for path in (module, own) for part in path.split(".")):
+            raise wrong("must be names of objects of Python modules (package.module:object), with commas between")
+    return names
+
+
 def batch_id(value: str) -> str:
     """A batch ID."""
     try:

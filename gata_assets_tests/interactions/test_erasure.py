@@ -53,7 +53,7 @@ def erasure() -> Erasure:
     return Erasure("acme", (PERSON,), "request-1", ErasedPeople("acme", KEYS, [stones]))
 
 
-def write_batch(store: ObjectStore, batch_id: str) -> None:
+def write_batch(store: ObjectStore, batch_id: str, person: str = PERSON) -> None:
     """Both datasets of a batch; training data name the features."""
     features: str | None = None
     for kind, tables in ROWS.items():
@@ -61,7 +61,10 @@ def write_batch(store: ObjectStore, batch_id: str) -> None:
             files = {}
             for name, columns in tables.items():
                 content = BytesIO()
-                pl.DataFrame(columns).write_parquet(content)
+                frame = pl.DataFrame(columns)
+                if "user_id" in frame.columns:
+                    frame = frame.with_columns(pl.col("user_id").replace(PERSON, person))
+                frame.write_parquet(content)
                 own, entry = write.write(
                     f"{name}/part-00000.parquet", content.getvalue(), len(next(iter(columns.values())))
                 )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from gata_assets.cli.privacy.findings import shown_findings
+from gata_assets.cli.privacy.subjects import given_ids, request_name
 from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.privacy.places import find_places
@@ -22,17 +23,10 @@ from gata_assets.governance.privacy.erasing import Erased, erase
 from gata_assets.governance.privacy.locators import Cleared
 from gata_assets.governance.privacy.requests.backlog import read_backlog
 from gata_assets.governance.privacy.requests.record import (
-    LONGEST_ID,
-    MOST_PEOPLE,
-    NAME_RULE,
     StoredRequest,
-    is_request_name,
-    new_request_name,
 )
 from gata_assets.governance.privacy.requests.store import ErasureRequests
 from gata_assets.settings.model import Settings
-
-_MOST_SHOWN = 20
 
 
 def run(
@@ -47,16 +41,7 @@ def run(
     """Erase people, show each place, and return whether nothing of theirs is left; raises as `erasing.erase`, and as
     `ErasureRequests.ask`.
     """
-    ids = [*subjects, *_read(subjects_file)]
-    if not ids and (request is None or subjects_file is not None):
-        raise click.UsageError("Nobody is named: give --subject ID, or --subjects-file FILE; or --request of before.")
-    if len(ids) > MOST_PEOPLE or any(not 0 < len(one) <= LONGEST_ID for one in ids):
-        raise click.UsageError(
-            f"At most {MOST_PEOPLE:,} ids are taken at once, each of 1 to {LONGEST_ID:,} characters."
-        )
-    if request is not None and not is_request_name(request):
-        raise click.UsageError(NAME_RULE)
-    name = request or new_request_name(datetime.now(UTC))
+    ids, name = given_ids(subjects, subjects_file, is_needed=request is None), request_name(request)
     places, by = find_places(settings, open_store(settings)), command_actor()
     asked = places.requests.ask(tenant, ids, name, by) if ids else _find(places.requests, tenant, name)
     console = text_console()
@@ -100,19 +85,6 @@ def _push(settings: Settings, requests: ErasureRequests, tenant: str) -> None:
         push_backlogs(settings, [backlog], lambda reason: click.echo(f"Warning: {reason}", err=True))
 
 
-def _read(file: Path | None) -> Iterator[str]:
-    """The ids of a file, a line each."""
-    if file is None:
-        return
-    with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as lines:
-        try:
-            for line in lines:
-                if text := line.rstrip("\r\n"):
-                    yield text
-        except UnicodeDecodeError:
-            raise click.UsageError("The file of ids is not UTF-8.") from None
-
-
 def _line(cleared: Cleared) -> str:
     removed = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in cleared.removed.items() if count)
     remains = f" Remains: {cleared.remains}" if cleared.remains else ""
@@ -124,9 +96,7 @@ def _summary(found: Erased) -> list[str]:
     lines = [f"{scanned.objects:,} objects ({scanned.bytes / 1e6:,.1f} MB) were read and searched."]
     if found.is_complete:
         return [*lines, "Nothing of theirs is left in the target."]
-    lines += [f"  left: {one.key} ({one.values:,} values)" for one in scanned.findings[:_MOST_SHOWN]]
-    if len(scanned.findings) > _MOST_SHOWN:
-        lines.append(f"  and {len(scanned.findings) - _MOST_SHOWN:,} more")
+    lines += shown_findings("left", scanned.findings)
     return [
         *lines,
         f"Something of theirs is left: {len(scanned.findings):,} objects. `--request {found.request}` goes on.",

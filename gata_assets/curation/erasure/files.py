@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from gata_assets.curation.curated.curator import TableCurator
-from gata_assets.curation.erasure.raw_rewriting import NONE, copy_without, mark_erased
+from gata_assets.curation.erasure.raw_finding import NONE, mark_records, open_raw, spec_of_file
+from gata_assets.curation.erasure.raw_rewriting import copy_without
+from gata_assets.curation.erasure.stored_rows import are_rejected_theirs
 from gata_assets.curation.files.formats import is_of_events, parse_format
-from gata_assets.curation.files.raw_objects import digest_raw_object, opened
+from gata_assets.curation.files.raw_objects import digest_raw_object
 from gata_assets.curation.report_store import ReportStore
 from gata_assets.curation.reports import RawContent, Report
 from gata_assets.curation.validated_files import TableWriter, open_staged_writer
@@ -32,8 +34,7 @@ from gata_assets.storage.objects import ABSENT
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.columns.arrays import Bools
 from gata_assets.tables.people.erased_people import ErasedPeople
-from gata_assets.tables.row_rules import RowContext, validate_columns
-from gata_assets.tables.spec import TableSpec, read_by_row
+from gata_assets.tables.spec import TableSpec
 
 _MOST_ATTEMPTS = 5
 _READ_AT_ONCE = 1 << 20
@@ -120,8 +121,7 @@ class FileEraser:
 
     def _erase(self, report: Report) -> Removed:
         curator, store = self._curator, self._curator.store
-        spec = curator.table_of_file(report.table, curator.choose_mapping(report.table, report.raw_key, report))
-        spec = read_by_row(spec) if is_of_events(report.raw_key) else spec
+        spec = spec_of_file(curator, report.table, report.raw_key, report)
         with scratch_directory() as scratch:
             raw = self._rewrite_raw(report, spec, scratch)
             new, removed = self._rewrite_rows(report, spec, scratch)
@@ -168,11 +168,11 @@ class FileEraser:
         are_removed: Bools | None = None
         try:
             if self._origins and is_of_events(key):
-                with _open(self._curator, key) as file:
-                    are_removed = mark_erased(file, form, spec, self._people, self._is_mention, max_decoded_bytes=most)
+                with open_raw(store, key) as file:
+                    are_removed = mark_records(file, form, spec, self._people, self._is_mention, max_decoded_bytes=most)
                 are_removed |= self._origins.lacks(key, len(are_removed))
             records = copy_without(
-                lambda: _open(self._curator, key),
+                partial(open_raw, store, key),
                 path,
                 form,
                 spec,
@@ -214,7 +214,9 @@ class FileEraser:
             rules, rows = Counter[str](), 0
             with TableWriter(scratch / "quarantine") as quarantine:
                 for frame in curator.read_quarantine(report.quarantine):
-                    kept_rows = frame.filter(~pl.Series(self._are_rejected_erased(spec, frame)))
+                    kept_rows = frame.filter(
+                        ~pl.Series(are_rejected_theirs(spec, frame, self._people, self._is_mention))
+                    )
                     rows += len(frame) - len(kept_rows)
                     rules.update(kept_rows["rules"].explode().to_list() if len(kept_rows) else [])
                     quarantine.add(kept_rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
@@ -235,23 +237,6 @@ class FileEraser:
         names = [name for name in (*spec.subject_columns, spec.event_time) if name in rows.column_names]
         return self._people.rows_of(spec, pl.DataFrame(rows.select(names)))
 
-    def _are_rejected_erased(self, spec: TableSpec, rows: pl.DataFrame) -> Bools:
-        columns = [column.name for column in spec.raw_columns if column.name in rows.columns]
-        values = validate_columns(spec, rows.select(columns), RowContext()).values
-        found = self._people.rows_of(spec, values)
-        is_erased = np.zeros(len(rows), dtype=np.bool_) if found is None else found
-        mentions = [text is not None and self._is_mention(text) for text in rows["row"].to_list()]
-        return is_erased | np.array(mentions, dtype=np.bool_)
-
 
 def _without(rows: pa.Table, is_erased: Bools | None) -> pa.Table:
     return rows if is_erased is None else rows.filter(pa.array(~is_erased))
-
-
-@contextmanager
-def _open(curator: TableCurator, key: str) -> Iterator[BinaryIO]:
-    with (
-        opened(curator.store, key) as source,
-        source.open("rb") if isinstance(source, Path) else nullcontext(source) as file,
-    ):
-        yield file

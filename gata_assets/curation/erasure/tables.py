@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.curated.staleness import Partition
 from gata_assets.curation.erasure.files import FileEraser, RecordOrigins, Removed
+from gata_assets.curation.erasure.stored_rows import stored_keys, subject_tables
 from gata_assets.curation.layout import MANIFEST_FILE
 from gata_assets.curation.reports import Report
 from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_streams
@@ -62,12 +63,12 @@ class TableEraser:
 
     def tables(self) -> list[TableSpec]:
         """The tables whose rows name a person."""
-        return [spec for spec in self._curator.tables.values() if spec.subject_columns]
+        return subject_tables(self._curator)
 
     def erase(self, spec: TableSpec) -> ErasedTable:
         """Remove their rows from a table, however far whoever was killed had come; raises as `FileEraser.erase`."""
         curator, table = self._curator, spec.table
-        there = self._objects(spec)
+        there = self._keys(spec)
         # From now on every file has a report, which leaves out their rows.
         curator.validate_new(table)
         files: dict[str, Removed] = {}
@@ -118,11 +119,9 @@ class TableEraser:
 
         return set().union(*map_in_order(find, folders, SMALL_CALLS_AT_ONCE))
 
-    def _objects(self, spec: TableSpec) -> set[str]:
+    def _keys(self, spec: TableSpec) -> set[str]:
         """The keys of staged, rejected and curated rows."""
-        places = self._curator.places
-        folders = places.staged(spec.table), places.quarantine(spec.table), places.curated(spec.table)
-        return {key for folder in folders for key in self._curator.store.list_keys(folder)}
+        return {key for _, key in stored_keys(self._curator, spec.table)}
 
     def _sweep(self, spec: TableSpec, there: set[str]) -> int:
         """Delete objects with rows of theirs that were there when the erasure began, and that nothing names: of earlier
@@ -135,7 +134,7 @@ class TableEraser:
             manifest = find_manifest(curator.store, folder).manifest
             named |= {folder + MANIFEST_FILE, *(folder + name for name in (manifest.files if manifest else ()))}
         deleted = 0
-        for key in sorted((there & self._objects(spec)) - named):
+        for key in sorted((there & self._keys(spec)) - named):
             if self._has_theirs(spec, key):
                 curator.store.delete(key)
                 deleted += 1

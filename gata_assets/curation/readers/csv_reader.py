@@ -50,7 +50,7 @@ def read_csv(stream: BinaryIO, spec: TableSpec, block_bytes: int, max_decoded_by
         header = list(spec.mapping.header)
         rest, line = first + (b"" if is_last and not rest else b"\n") + rest, 1
     else:
-        header = own_names(_read_header(first, spec.separator), spec.mapping)
+        header = own_names(read_header(first, spec.separator), spec.mapping)
     paths = [(name,) for name in header]
     known = match_columns(spec, paths)
     others = other_columns(spec, paths, known)
@@ -157,7 +157,8 @@ class _CsvBlock:
         )
 
 
-def _read_header(line: bytes, separator: str) -> list[str]:
+def read_header(line: bytes, separator: str) -> list[str]:
+    """The columns' names of a first line, without its end; raises RawFileError."""
     try:
         text = line.decode().rstrip("\r")
         names = [name.strip() for name in next(csv.reader([text], delimiter=separator))]

@@ -10,9 +10,12 @@ from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.layout import is_tenant_name
 from gata_assets.definitions.lake import open_lake_curator
 from gata_assets.definitions.messages import build_decoder, build_roll_up
+from gata_assets.definitions.privacy.masked_names import masked_names
+from gata_assets.definitions.privacy.own_stores import find_hooks
 from gata_assets.definitions.privacy.requests import open_requests
 from gata_assets.errors import SettingsError
 from gata_assets.governance.privacy.erasing import PrivacyPlaces
+from gata_assets.governance.privacy.hooks import HookHaystack, HookLocator
 from gata_assets.governance.privacy.locators import Locator
 from gata_assets.governance.privacy.scanning import Haystack, TargetObjects
 from gata_assets.governance.privacy.table_locator import TableLocator
@@ -48,13 +51,16 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
         *(TableLocator(opened, partial(EventOrigins, store)) for opened in curators),
         BatchLocator(store),
     ]
-    haystacks: list[Haystack] = [TargetObjects(store, _concerns), EventLogHaystack(store)]
+    haystacks: list[Haystack] = [TargetObjects(store, concerns), EventLogHaystack(store)]
     if connection := settings.kafka.connection:
         locator, haystack = _topics(settings, store, connection)
         locators.append(locator)
         haystacks.append(haystack)
-    requests = open_requests(settings, store)
-    return PrivacyPlaces(store, rules.tombstones, requests, tuple(locators), tuple(haystacks))
+    hooks = find_hooks(settings)
+    locators.append(HookLocator(hooks))
+    haystacks.append(HookHaystack(hooks))
+    requests, known_as = open_requests(settings, store), partial(masked_names, settings)
+    return PrivacyPlaces(store, rules.tombstones, requests, tuple(locators), tuple(haystacks), known_as)
 
 
 def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection) -> tuple[Locator, Haystack]:
@@ -70,7 +76,7 @@ def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection)
     return TopicLocator(places), TopicHaystack(places)
 
 
-def _concerns(tenant: str, key: str) -> bool:
+def concerns(tenant: str, key: str) -> bool:
     """Whether an object may be about people of a tenant; what others have is about people of their own. What tenants
     share is searched by its own haystack.
     """

@@ -6,7 +6,7 @@ each place removes what is left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -35,6 +35,7 @@ class PrivacyPlaces:
         requests: what was asked for, and becomes of it.
         locators: where data of people is.
         haystacks: what is searched at the end.
+        known_as: what stands for ids of a tenant's people in tables that mask them, besides the ids.
     """
 
     store: ObjectStore
@@ -42,6 +43,7 @@ class PrivacyPlaces:
     requests: ErasureRequests
     locators: tuple[Locator, ...]
     haystacks: tuple[Haystack, ...]
+    known_as: Callable[[str, Sequence[str]], Collection[str]] = lambda *_: ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
+from gata_assets.curation.erasure.raw_records import NumberedRow
 from gata_assets.curation.erasure.raw_rewriting import Mentions
 from gata_assets.tables.people.erased_people import ErasedPeople
 
@@ -69,12 +70,13 @@ class Exported:
     Attributes:
         place: such as `interactions: raw files`.
         key: the object's key in the target, or what names the unit elsewhere.
-        rows: what it has of them, as JSON has it; read once, at once.
+        rows: what it has of them, as JSON has it or nearly (instants, bytes), with the number of the record where there
+            is one; read once, at once. May be none.
     """
 
     place: str
     key: str
-    rows: Iterable[Mapping[str, Any]] = field(repr=False)
+    rows: Iterable[NumberedRow | Mapping[str, Any]] = field(repr=False)
 
 
 class Locator(Protocol):
@@ -82,3 +84,9 @@ class Locator(Protocol):
 
     def erase(self, erasure: Erasure) -> Iterator[Cleared]:
         """Remove it, place by place; raises StoreError, or another error of the project."""
+
+    def export(self, people: People) -> Iterator[Exported]:
+        """What is there of people, place by place: all that exists, also what no reader gets any more.
+
+        Raises StoreError, or another error of the project, also while rows are read.
+        """

@@ -27,6 +27,7 @@ from gata_assets.curation.files.formats import RawSource
 from gata_assets.curation.files.open_files import CODECS
 from gata_assets.curation.files.raw_objects import opened
 from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
+from gata_assets.curation.staged_partitions import read_batches
 from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.errors import ObjectNotFoundError
 from gata_assets.governance.privacy.locators import People
@@ -44,11 +45,14 @@ _PIECE_BYTES, _LONGEST_WORD, _ROWS_AT_ONCE = 1 << 23, 4_000, 10_000
 
 @dataclass(frozen=True)
 class Finding:
-    """An object that has something of theirs, and how many values; `haystack` is empty for the target's objects."""
+    """An object that has something of theirs, and how many values; `haystack` is empty for the target's objects. With a
+    `fault` it is not known, since it could not be searched.
+    """
 
     key: str
     values: int
     haystack: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,14 @@ class Searched:
         size: its bytes, as they are stored.
         values: how many of its values are theirs.
         is_damaged: whether it could not be taken apart, so that it was searched for words.
+        fault: why it could not be searched; empty if it was.
     """
 
     key: str
     size: int
     values: int
     is_damaged: bool = False
+    fault: str = ""
 
 
 class Haystack(Protocol):
@@ -102,8 +108,8 @@ def scan(haystacks: Iterable[Haystack], people: People) -> Scan:
     for haystack in haystacks:
         for found in haystack.search(search, people):
             objects, size, damaged = objects + 1, size + found.size, damaged + found.is_damaged
-            if found.values:
-                findings.append(Finding(found.key, found.values, haystack.name))
+            if found.values or found.fault:
+                findings.append(Finding(found.key, found.values, haystack.name, found.fault))
     return Scan(objects, size, tuple(findings), damaged)
 
 
@@ -170,7 +176,7 @@ class Search:
                 batches = pq.ParquetFile(decompressed).iter_batches(_ROWS_AT_ONCE)
                 return size, sum(map(self._of_batch, batches))
         if head.startswith(_ARROW_STREAM):
-            return size, sum(map(self._of_batch, _batches(source, size)))
+            return size, sum(map(self._of_batch, read_batches(source, size)))
         return size, self._of_stream(source)
 
     def count_words(self, file: BinaryIO) -> tuple[int, int]:
@@ -259,8 +265,3 @@ def _document(text: str) -> Iterator[Any]:
 
 def _lines(text: str) -> Iterator[Any]:
     return map(json.loads, filter(None, text.splitlines()))
-
-
-def _batches(file: BinaryIO, size: int) -> Iterator[pa.RecordBatch]:
-    while file.tell() < size:
-        yield from pa.ipc.open_stream(file)

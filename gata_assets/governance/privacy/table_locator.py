@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gata_assets.curation.curated.curator import TableCurator
+from gata_assets.curation.erasure.exporting import TableExporter
 from gata_assets.curation.erasure.files import RecordOrigins
+from gata_assets.curation.erasure.stored_rows import subject_tables
 from gata_assets.curation.erasure.tables import TableEraser
-from gata_assets.governance.privacy.locators import Cleared, Erasure
+from gata_assets.governance.privacy.locators import Cleared, Erasure, Exported, People
+from gata_assets.tables.people.named_people import NamedPeople
 
 
 class TableLocator:
@@ -36,3 +39,11 @@ class TableLocator:
             yield Cleared(f"{spec.table}: raw files, staged and rejected rows", len(found.files), counts)
             yield Cleared(f"{spec.table}: curated", len(found.partitions))
             yield Cleared(f"{spec.table}: what nothing names any more", found.leftovers, {"objects": found.leftovers})
+
+    def export(self, people: People) -> Iterator[Exported]:
+        """See Locator."""
+        curator = self._curator_of(people.tenant)
+        exporter = TableExporter(curator, NamedPeople(people.ids), people.mentions)
+        for spec in subject_tables(curator):
+            for kind, key, rows in exporter.rows(spec):
+                yield Exported(f"{spec.table}: {kind}", key, rows)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 
 from gata_assets.curation.curated.curator import TableCurator
-from gata_assets.curation.erasure.raw_rewriting import mark_erased
+from gata_assets.curation.erasure.raw_finding import mark_records
 from gata_assets.errors import RawFileError
 from gata_assets.governance.privacy.locators import Erasure
 from gata_assets.ingestion.segments.event import Event
@@ -52,7 +52,7 @@ class ErasedEvents:
         content, _ = join_lines(events, self._decode)
         try:
             choice = curator.choose_mapping(table, coming_key(stream, events), None)
-            return mark_erased(
+            return mark_records(
                 BytesIO(content),
                 FORMAT,
                 read_by_row(curator.table_of_file(table, choice)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, ClassVar
@@ -25,7 +26,7 @@ from gata_assets.ingestion.segments.coding.segments import decode_segment
 from gata_assets.ingestion.segments.cursor import SEGMENTS, find_streams, read_cursor
 from gata_assets.ingestion.segments.event import Event, Segment
 from gata_assets.ingestion.segments.lines import line_of
-from gata_assets.ingestion.segments.quarantined import find_rejected, rolled_up_ranges
+from gata_assets.ingestion.segments.quarantined import read_rejected, rolled_up_ranges
 from gata_assets.ingestion.segments.raw_files import Decode
 from gata_assets.ingestion.segments.rejected import QUARANTINE, RejectedMessage, rejected_key
 from gata_assets.ingestion.segments.rollup import RollUp
@@ -68,17 +69,23 @@ class EventLogLocator:
         yield self._erase_rejected(search)
 
     def export(self, people: People) -> Iterator[Exported]:
-        """See Locator: what is in no raw file yet, and rejected messages; raises RegistryError too."""
+        """See Locator: what is in raw files is in segments too, as long as these are kept; raises RegistryError too."""
         search = MessageSearch(people)
         for stream in find_streams(self._store):
-            for segment in Chain(self._store, stream).segments(read_cursor(self._store, stream).end):
-                own = (event for event in segment.events if event.tenant == people.tenant)
-                if rows := [self._as_row(stream, event) for event in own if search.count_payload(event.payload)]:
-                    yield Exported(_SEGMENTS_PLACE, segment_key(stream, segment.first), rows)
-        streams = {*quarantined_streams(self._store), *find_streams(self._store)}
-        for stream in sorted(streams):
-            if rows := [_as_row(one) for one in find_rejected(self._store, stream) if _count(search, one)]:
-                yield Exported(_REJECTED_PLACE, f"{QUARANTINE}{stream}/", rows)
+            chain = Chain(self._store, stream)
+            for first in chain.first_offsets(0):
+                with suppress(DamagedTableError, ObjectNotFoundError):
+                    segment = chain.read(first)
+                    own = (event for event in segment.events if event.tenant == people.tenant)
+                    events = [self._as_row(stream, event) for event in own if search.count_payload(event.payload)]
+                    rejected = [_as_row(one) for one in segment.rejected if _count(search, one)]
+                    yield Exported(_SEGMENTS_PLACE, segment_key(stream, first), [*events, *rejected])
+        for stream in quarantined_streams(self._store):
+            for first in rolled_up_ranges(self._store, stream):
+                with suppress(DamagedTableError, ObjectNotFoundError):
+                    messages = read_rejected(self._store, stream, first)
+                    rejected = [_as_row(one) for one in messages if _count(search, one)]
+                    yield Exported(_REJECTED_PLACE, rejected_key(stream, first), rejected)
 
     def _rewrite(self, chain: Chain, theirs: ErasedEvents, search: MessageSearch) -> Counter[str]:
         """Rewrite the segments of a stream up to its cursor that have something of theirs."""

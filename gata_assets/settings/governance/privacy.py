@@ -1,4 +1,4 @@
-"""The settings of privacy: the keys by which erased people are known, and by when people are erased."""
+"""The settings of privacy: how erased people are known, by when they are erased, and stores of the user's own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from gata_assets.settings import values
 from gata_assets.settings.values import SettingsGroup, cron, wrong
 from gata_assets.tables.people.privacy_keys import PrivacyKeys
 
@@ -36,7 +37,7 @@ def _all_long(value: SecretStr) -> SecretStr:
 
 
 class PrivacySettings(SettingsGroup):
-    """The settings of erasure."""
+    """The settings of erasure and export."""
 
     keys: Annotated[SecretStr | None, AfterValidator(_all_long)] = Field(
         None, alias="PRIVACY_KEYS", examples=["1:64-random-characters-of-your-own"]
@@ -45,6 +46,11 @@ class PrivacySettings(SettingsGroup):
     32 bytes. The highest version is used for new requests. Keep every version: without the key of a version, tenants
     of whom people were erased under it cannot be read."""
 
+    hooks: (
+        Annotated[tuple[str, ...], BeforeValidator(values.comma_separated), AfterValidator(values.object_names)] | None
+    ) = Field(None, alias="PRIVACY_HOOKS", examples=["mycompany.stores:embeddings"])
+    """Objects that erase, export and count people in stores of your own, as module:object, separated by commas
+    (docs/privacy.md has an example)."""
     deadline_hours: float = Field(24, alias="PRIVACY_DEADLINE_HOURS", gt=0, le=87_600)
     """Hours after a request to erase people within which nothing of theirs is left; the check
     `erasure_requests_in_time` fails for one that took longer."""

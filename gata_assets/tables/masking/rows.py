@@ -60,12 +60,17 @@ def mask_values(spec: TableSpec, rows: pl.DataFrame, tokens: Tokens) -> Masked:
 
 def mask_texts(spec: TableSpec, texts: pl.DataFrame, tokens: Tokens) -> Masked:
     """Mask the texts of rejected rows, which may be anything in any column."""
+    return _mask(spec, normalize_contacts(spec, texts), tokens, texts.columns)
+
+
+def normalize_contacts(spec: TableSpec, texts: pl.DataFrame) -> pl.DataFrame:
+    """Texts with e-mail addresses and phone numbers normalized, in the columns that have some; others as they are."""
     normalized = [
         pl.coalesce(FORMATS[column.format].normalize(texts[column.name]), texts[column.name]).alias(column.name)
         for column in spec.columns
         if column.format and column.name in texts.columns
     ]
-    return _mask(spec, texts.with_columns(normalized), tokens, texts.columns)
+    return texts.with_columns(normalized)
 
 
 def _mask(spec: TableSpec, rows: pl.DataFrame, tokens: Tokens, names: list[str]) -> Masked:

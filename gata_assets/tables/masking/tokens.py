@@ -18,6 +18,7 @@ NO_KEY = "***"
 SHORTEST_KEY = 16
 _DIGEST_BYTES = 16
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
+_TOKEN = re.compile(rf"{_KIND.pattern}_[0-9a-f]{{{2 * _DIGEST_BYTES}}}")
 
 
 class Tokens:
@@ -64,6 +65,11 @@ class Tokens:
         distinct = values.drop_nulls().unique()
         found = pl.Series([self.token(kind, value) for value in distinct.to_list()], dtype=pl.String)
         return values.replace_strict(distinct, found, default=None, return_dtype=pl.String)
+
+
+def is_token(text: str) -> bool:
+    """Whether a text is a token, or looks like one."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 NO_TOKENS = Tokens(None)

@@ -76,6 +76,10 @@ class ErasedPeople:
                 found[place] = max(known.get(digest_of(key, text), NEVER) for key, known in self._known)
         return found
 
+    def includes(self, one: str) -> bool:
+        """Whether an id is that of somebody who was erased."""
+        return bool(self.limits(pl.Series([one], dtype=pl.String))[0] != NEVER)
+
     def are_erased(self, ids: pl.Series, instants: pl.Series | None) -> Bools | None:
         """Which rows are of people who were erased; None if none is.
 

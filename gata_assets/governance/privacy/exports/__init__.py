@@ -1,0 +1,1 @@
+"""All that there is of a person, as files for them."""

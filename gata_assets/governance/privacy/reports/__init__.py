@@ -1,0 +1,1 @@
+"""What became of a request, for whoever asked and for an auditor."""
