@@ -26,9 +26,9 @@ from gata_assets.curation.erasure.raw_rewriting import Mentions
 from gata_assets.curation.files.formats import RawSource
 from gata_assets.curation.files.open_files import CODECS
 from gata_assets.curation.files.raw_objects import opened
-from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
+from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of, is_parquet
 from gata_assets.curation.validated_files import DAMAGED
-from gata_assets.errors import ObjectNotFoundError
+from gata_assets.errors import ArchivedError, ObjectNotFoundError
 from gata_assets.governance.privacy.locators import People
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
@@ -59,11 +59,19 @@ class Scan:
     bytes: int
     findings: tuple[Finding, ...]
     damaged: int = 0
+    archived: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing of theirs was found, and everything could be read."""
+        return not self.findings and not self.archived
 
     @property
     def counts(self) -> dict[str, int]:
-        """How much was read, and how many objects could not be taken apart, so that they were searched for words."""
-        return {"objects": self.objects, "bytes": self.bytes, "damaged": self.damaged}
+        """How much was read, how many objects could not be taken apart, so that they were searched for words, and how
+        many were not read, since they are in an archive.
+        """
+        return {"objects": self.objects, "bytes": self.bytes, "damaged": self.damaged, "archived": self.archived}
 
 
 @dataclass(frozen=True)
@@ -75,12 +83,14 @@ class Searched:
         size: its bytes, as they are stored.
         values: how many of its values are theirs.
         is_damaged: whether it could not be taken apart, so that it was searched for words.
+        is_archived: whether it could not be read, since it is in an archive.
     """
 
     key: str
     size: int
     values: int
     is_damaged: bool = False
+    is_archived: bool = False
 
 
 class Haystack(Protocol):
@@ -97,14 +107,15 @@ class Haystack(Protocol):
 def scan(haystacks: Iterable[Haystack], people: People) -> Scan:
     """Search haystacks for people; raises StoreError, or another error of the project."""
     search = Search(people.ids)
-    objects = size = damaged = 0
+    objects = size = damaged = archived = 0
     findings = []
     for haystack in haystacks:
         for found in haystack.search(search, people):
-            objects, size, damaged = objects + 1, size + found.size, damaged + found.is_damaged
+            objects, size = objects + 1, size + found.size
+            damaged, archived = damaged + found.is_damaged, archived + found.is_archived
             if found.values:
                 findings.append(Finding(found.key, found.values, haystack.name))
-    return Scan(objects, size, tuple(findings), damaged)
+    return Scan(objects, size, tuple(findings), damaged, archived)
 
 
 @dataclass(frozen=True)
@@ -134,6 +145,8 @@ class TargetObjects:
             except ObjectNotFoundError:
                 # Deleted since it was listed.
                 return None
+            except ArchivedError:
+                return Searched(key, 0, 0, is_archived=True)
 
         keys = (key for key in self.store.list_keys("") if self.concerns(people.tenant, key))
         yield from filter(None, map_in_order(look, keys, CALLS_AT_ONCE))
@@ -169,6 +182,8 @@ class Search:
                     decompressed.write(piece)
                 batches = pq.ParquetFile(decompressed).iter_batches(_ROWS_AT_ONCE)
                 return size, sum(map(self._of_batch, batches))
+        if is_parquet(head):
+            return size, sum(map(self._of_batch, pq.ParquetFile(source).iter_batches(_ROWS_AT_ONCE)))
         if head.startswith(_ARROW_STREAM):
             return size, sum(map(self._of_batch, _batches(source, size)))
         return size, self._of_stream(source)
@@ -180,14 +195,23 @@ class Search:
     def count_value(self, value: Any) -> int:
         """As `count`, of a value as JSON has it, or of bytes, which may have any form."""
         if isinstance(value, bytes):
-            try:
-                return self.count(io.BytesIO(value))[1]
-            except DAMAGED:
-                return self.count_words(io.BytesIO(value))[1]
+            return self.search_file("", io.BytesIO(value)).values
         return self._of_json(value)
 
-    def _of_stream(self, stream: BinaryIO) -> int:
+    def search_file(self, key: str, file: BinaryIO) -> Searched:
+        """A file that can seek, by its form or, if it cannot be taken apart, by words; `key` names it."""
+        try:
+            return Searched(key, *self.count(file))
+        except DAMAGED:
+            return Searched(key, *self.count_words(file), is_damaged=True)
+
+    def count_mentions(self, file: BinaryIO) -> int:
+        """How many pieces of a file, whatever its form, have an id of at least six characters as a word."""
+        return self._of_stream(_from_start(file), lambda text: int(self._words(text)))
+
+    def _of_stream(self, stream: BinaryIO, of_text: Callable[[str], int] | None = None) -> int:
         """Of texts, some megabytes at a time: a document that is longer is searched for words."""
+        of_text = of_text or (lambda text: self._of_texts(pl.Series([text])))
         count, rest = 0, b""
         while piece := stream.read(_PIECE_BYTES):
             rest += piece
@@ -196,9 +220,9 @@ class Search:
                 # A part of an id may be at the end.
                 end = len(rest) - _LONGEST_WORD
             if len(rest) >= _PIECE_BYTES:
-                count += self._of_texts(pl.Series([rest[:end].decode(errors="replace")]))
+                count += of_text(rest[:end].decode(errors="replace"))
                 rest = rest[end:]
-        return count + self._of_texts(pl.Series([rest.decode(errors="replace")]))
+        return count + of_text(rest.decode(errors="replace"))
 
     def _of_batch(self, batch: pa.RecordBatch) -> int:
         return sum(map(self._of_column, pl.DataFrame(batch)))

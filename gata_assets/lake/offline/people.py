@@ -5,6 +5,8 @@ A person has one token, whether they asked, answered or wrote a ticket down. Wit
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from gata_assets.lake.offline.nested import PEOPLE_FIELDS, NestedReader, without_people
@@ -24,6 +26,15 @@ def people_columns(rows: pl.DataFrame, rules: OfflineRules) -> dict[str, pl.Seri
         else:
             found[name] = ids if rules.people is People.AS_IS else rules.tokens.tokens(kind, ids)
     return found
+
+
+def requesters_of(ids: Iterable[str], rules: OfflineRules) -> frozenset[str]:
+    """What stands for requesters in offline tickets, by their ids; empty where tickets name nobody."""
+    if rules.people is People.AS_IS:
+        return frozenset(ids)
+    if rules.people is People.LEFT_OUT or not rules.tokens.has_key:
+        return frozenset()
+    return frozenset(rules.tokens.token(_KINDS["requester"], found) for found in ids)
 
 
 def other_fields(rows: pl.DataFrame, rules: OfflineRules, reader: NestedReader) -> pl.Series:

@@ -80,17 +80,24 @@ def as_online(ticket: Ticket) -> OnlineTicket:
 
 
 def with_slice(
-    store: ObjectStore, tenant: str, rules: OnlineRules, clock: Callable[[], datetime], use: Callable[[LakeSlice], T]
+    store: ObjectStore,
+    tenant: str,
+    rules: OnlineRules,
+    clock: Callable[[], datetime],
+    use: Callable[[LakeSlice], T],
+    *,
+    may_be_empty: bool = False,
 ) -> T:
     """Use the slice of a tenant, again with a new one where a day of it is rewritten meanwhile.
 
-    Raises SourceError if the lake has no offline tickets, is damaged or is written all the time, or StoreError.
+    Raises SourceError if the lake has no offline tickets (unless it `may_be_empty`), is damaged or is written all the
+    time, or StoreError.
     """
     snapshots = LakeSnapshots(store, tenant)
     for _ in range(_MOST_ATTEMPTS):
         data_at = clock()
         days = snapshots.days()
-        if not days:
+        if not days and not may_be_empty:
             raise SourceError(f"The lake of {tenant} has no offline tickets: materialize its offline_tickets first.")
         try:
             chosen = choose_newest(days, store, rules)
