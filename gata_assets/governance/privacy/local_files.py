@@ -89,7 +89,9 @@ def _search_words(search: Search, path: Path, file: BinaryIO) -> Searched:
 
 def _rows_of(database: Path) -> Iterator[BinaryIO]:
     """The texts of all rows, some hundred rows at a time: in the file, what is beside a text may be part of a word."""
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_SECONDS_TO_WAIT)) as connection:
+    # Nothing is to be left beside one that nobody has open, as a log for writers is.
+    how = "mode=ro" if Path(f"{database}-wal").exists() else "immutable=1"
+    with closing(sqlite3.connect(f"{database.as_uri()}?{how}", uri=True, timeout=_SECONDS_TO_WAIT)) as connection:
         connection.text_factory = bytes
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for (table,) in tables:

@@ -7,7 +7,6 @@ Real: S3 over HTTP (moto, whose restores wait as long as a test says). Faked: an
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -17,7 +16,6 @@ import polars as pl
 import pytest
 from botocore.exceptions import ClientError
 from dagster_aws.s3 import S3Resource
-from moto.moto_api import state_manager
 
 from gata_assets.errors import ArchivedError, StoreError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, People
@@ -27,6 +25,7 @@ from gata_assets.storage.s3 import S3StoreResource
 from gata_assets.tables.people.erased_people import ErasedPeople
 from gata_assets.tables.people.privacy_keys import PrivacyKeys
 from gata_assets_tests.support.canaries import canary
+from gata_assets_tests.support.s3_server import restores_underway
 
 pytestmark = pytest.mark.server
 
@@ -34,7 +33,6 @@ PERSON = f"user-{canary('who is erased from old versions')}"
 NAMESAKE = f"{PERSON}-2"
 ERASURE = Erasure("acme", (PERSON,), "request-1", ErasedPeople("acme", PrivacyKeys({}), []))
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-_RESTORES = "s3::keyrestore"
 
 
 @pytest.fixture
@@ -48,14 +46,6 @@ def versioned(store: S3StoreResource) -> S3StoreResource:
     store.write("acme/raw/early.csv", f"who\n{PERSON}\n".encode())
     boto3.client("s3").put_bucket_versioning(Bucket=store.bucket, VersioningConfiguration={"Status": "Enabled"})
     return store
-
-
-@pytest.fixture
-def slow_restores() -> Iterator[None]:
-    """A restore is done once its object was asked for often enough."""
-    state_manager.set_transition(_RESTORES, {"progression": "manual", "times": 4})
-    yield
-    state_manager.unset_transition(_RESTORES)
 
 
 def concerns(tenant: str, key: str) -> bool:
@@ -98,14 +88,17 @@ def test_old_versions_with_something_of_theirs_go_and_others_stay(versioned: S3S
     }
     for key, contents in histories.items():
         for content in contents:
-            versioned.delete(key) if content is None else versioned.write(key, content)
+            if content is None:
+                versioned.delete(key)
+            else:
+                versioned.write(key, content)
     before = {finding.key.partition("?")[0] for finding in scanned(versioned).findings}
     assert before == set(histories) - {"globex/raw/a.csv"}
     given = {one.key.partition("?")[0]: list(one.rows) for one in old(versioned).export(ERASURE)}
     assert (set(given), given["acme/raw/a.csv"][0]["values"]) == (before, 1)
     assert erased(old(versioned)) == Cleared("old versions of objects", 5, {"versions": 5})
     assert scanned(versioned).is_clean
-    kept = [version for version in versioned.history().old_versions()]
+    kept = list(versioned.history().old_versions())
     assert sorted(version.key for version in kept) == ["acme/raw/a.csv", "acme/raw/deleted.csv", "globex/raw/a.csv"]
     for version in kept:
         with versioned.history().open_read(version) as file:
@@ -154,30 +147,29 @@ def put_archived(store: S3StoreResource, key: str, storage_class: Any = "GLACIER
     boto3.client("s3").put_object(Bucket=store.bucket, Key=key, Body=content, StorageClass=storage_class)
 
 
-@pytest.mark.usefixtures("slow_restores")
 def test_archived_objects_are_restored_and_listed_until_they_can_be_read(store: S3StoreResource) -> None:
-    put_archived(store, "acme/raw/cold.csv")
-    put_archived(store, "acme/raw/ice.csv", "DEEP_ARCHIVE")
-    put_archived(store, "acme/raw/instant.csv", "GLACIER_IR")
+    cold, ice, instant = (f"acme/raw/{name}.csv" for name in ("cold", "ice", "instant"))
+    put_archived(store, cold)
+    put_archived(store, ice, "DEEP_ARCHIVE")
+    put_archived(store, instant, "GLACIER_IR")
     put_archived(store, "globex/raw/cold.csv")
-    with pytest.raises(ArchivedError, match=r"acme/raw/cold\.csv could not be read: it is in an archive"):
-        store.read("acme/raw/cold.csv")
-    cleared = erased(archives(store))
-    assert (cleared.place, cleared.objects) == ("archived objects", 2)
-    assert cleared.remains == (
-        "2 objects cannot be read before they are restored (1 in DEEP_ARCHIVE, 1 in GLACIER). Go on with the same "
-        "request from 2026-01-02 15:04 UTC on."
-    )
+    with restores_underway(store.bucket, cold, ice):
+        with pytest.raises(ArchivedError, match=r"acme/raw/cold\.csv could not be read: it is in an archive"):
+            store.read(cold)
+        # Begun, and underway.
+        for _ in range(2):
+            assert erased(archives(store)) == Cleared(
+                "archived objects",
+                2,
+                remains="2 objects cannot be read before they are restored (1 in DEEP_ARCHIVE, 1 in GLACIER). Go on "
+                "with the same request from 2026-01-02 15:04 UTC on.",
+            )
+        found = scanned(store)
+        assert (found.archived, [finding.key for finding in found.findings]) == (2, [instant])
+        assert not found.is_clean
+    assert erased(archives(store)) == Cleared("archived objects", 2)
     found = scanned(store)
-    assert (found.archived, [finding.key for finding in found.findings]) == (2, ["acme/raw/instant.csv"])
-    assert not found.is_clean
-    for _ in range(8):
-        if not (cleared := erased(archives(store))).remains:
-            break
-    assert cleared == Cleared("archived objects", 2)
-    assert {finding.key for finding in scanned(store).findings} == {
-        f"acme/raw/{name}.csv" for name in ("cold", "ice", "instant")
-    }
+    assert (found.archived, {finding.key for finding in found.findings}) == (0, {cold, ice, instant})
     # Of others nothing was restored.
     with pytest.raises(ArchivedError):
         store.read("globex/raw/cold.csv")
