@@ -60,8 +60,9 @@ def restores_underway(bucket: str, *keys: str) -> Iterator[None]:
     state_manager.set_transition(_RESTORES, {"progression": "manual", "times": 10**9})
     try:
         for key in keys:
+            found: Any = get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, key)
             # Without a state of its own, moto takes the object for restored at once.
-            get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, key).status = "IN_PROGRESS"
+            found.status = "IN_PROGRESS"
         yield
     finally:
         state_manager.unset_transition(_RESTORES)

@@ -124,13 +124,16 @@ def _summary(found: Erased) -> list[str]:
     lines = [f"{scanned.objects:,} objects ({scanned.bytes / 1e6:,.1f} MB) were read and searched."]
     if found.is_complete:
         return [*lines, "Nothing of theirs is left in the target."]
-    lines += [f"  left: {one.key} ({one.values:,} values)" for one in scanned.findings[:_MOST_SHOWN]]
+    if scanned.archived:
+        lines.append(f"{scanned.archived:,} others are in an archive, and could not be read yet.")
+    lines += [
+        f"  left: {': '.join(filter(None, (one.haystack, one.key)))} ({one.values:,} values)"
+        for one in scanned.findings[:_MOST_SHOWN]
+    ]
     if len(scanned.findings) > _MOST_SHOWN:
         lines.append(f"  and {len(scanned.findings) - _MOST_SHOWN:,} more")
-    return [
-        *lines,
-        f"Something of theirs is left: {len(scanned.findings):,} objects. `--request {found.request}` goes on.",
-    ]
+    left = f"{len(scanned.findings):,} objects" if scanned.findings else "what the places above name as remaining"
+    return [*lines, f"Something of theirs is left: {left}. `--request {found.request}` goes on."]
 
 
 def _as_json(found: Erased) -> dict[str, object]:

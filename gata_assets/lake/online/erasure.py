@@ -97,7 +97,8 @@ class OnlinePlace:
             for document in version:
                 if _requester(document) in requesters:
                     ticket = msgspec.json.decode(document)
-                    yield Exported(self.name, *keys.documents(version.name, [ticket["id"]]), (ticket,))
+                    (key,) = keys.documents(version.name, [ticket["id"]])
+                    yield Exported(self.name, key, (ticket,))
 
     def search(self, search: Search, people: People) -> Iterator[Searched]:
         """See Haystack: all keys of the tenant's tickets, of any version and type; raises OnlineError."""

@@ -78,7 +78,7 @@ def of(*people: str) -> bytes:
 
 def test_old_versions_with_something_of_theirs_go_and_others_stay(versioned: S3StoreResource) -> None:
     both, other = f"who\n{PERSON}\n{NAMESAKE}\n".encode(), f"who\n{NAMESAKE}\n".encode()
-    histories = {
+    histories: dict[str, list[bytes | None]] = {
         "acme/raw/early.csv": [other],
         "acme/raw/a.csv": [both, other, b"who\nu1\n"],
         "acme/raw/b.csv.gz": [gzip.compress(both), gzip.compress(other)],
