@@ -148,19 +148,20 @@ def test_requesters_are_known_by_what_stands_for_them(
     assert {one.key for one in place.export(ERASURE)} == found_in(place)
 
 
-def test_every_type_of_value_is_searched(store: LocalStore, valkey: RedisServer) -> None:
+def test_every_value_of_every_type_is_searched(store: LocalStore, valkey: RedisServer) -> None:
     client, start = valkey.client(), f"{KEYS.pointer}:other:"
-    client.hset(f"{start}hash", "a", PERSON)
-    client.sadd(f"{start}set", "b", PERSON)
-    client.zadd(f"{start}sorted", {NAMESAKE: 1, PERSON: 2})
-    client.rpush(f"{start}list", "c", PERSON)
+    # More than Redis gives at once.
+    many = [f"{NAMESAKE}{number}" for number in range(3_000)]
+    client.hset(f"{start}hash", mapping={**dict.fromkeys(many, "a"), PERSON: "b"})
+    client.sadd(f"{start}set", *many, PERSON)
+    client.zadd(f"{start}sorted", {**dict.fromkeys(many, 1), PERSON: 2})
+    client.rpush(f"{start}list", *many, PERSON)
     client.xadd(f"{start}stream", {"d": PERSON})
+    client.mset({f"{start}{number}": PERSON for number in range(500)})
     client.set(f"{start}namesake", NAMESAKE)
     client.set("gata:{globex}:tickets:other:text", PERSON)
     place = place_of(store, Target(valkey, rules().format))
-    kinds = ("hash", "set", "sorted", "list", "stream")
-    assert found_in(place) == {f"{start}{kind}" for kind in kinds}
-    assert scan([place], ERASURE).objects == len(kinds) + 1
+    assert found_in(place) == {f"{start}{name}" for name in ("hash", "set", "sorted", "list", "stream", *range(500))}
 
 
 def test_a_redis_that_is_away_is_an_error_and_no_empty_one(store: LocalStore, valkey: RedisServer) -> None:
