@@ -207,11 +207,16 @@ class Search:
 
     def count_mentions(self, file: BinaryIO) -> int:
         """How many pieces of a file, whatever its form, have an id of at least six characters as a word."""
-        return self._of_stream(_from_start(file), lambda text: int(self._words(text)))
+        looked_for = [*self._ids]
 
-    def _of_stream(self, stream: BinaryIO, of_text: Callable[[str], int] | None = None) -> int:
+        def of_texts(texts: pl.Series) -> int:
+            return sum(map(self._words, texts.filter(texts.str.contains_any(looked_for)).to_list()))
+
+        return self._of_stream(_from_start(file), of_texts)
+
+    def _of_stream(self, stream: BinaryIO, of_texts: Callable[[pl.Series], int] | None = None) -> int:
         """Of texts, some megabytes at a time: a document that is longer is searched for words."""
-        of_text = of_text or (lambda text: self._of_texts(pl.Series([text])))
+        of_texts = of_texts or self._of_texts
         count, rest = 0, b""
         while piece := stream.read(_PIECE_BYTES):
             rest += piece
@@ -220,9 +225,9 @@ class Search:
                 # A part of an id may be at the end.
                 end = len(rest) - _LONGEST_WORD
             if len(rest) >= _PIECE_BYTES:
-                count += of_text(rest[:end].decode(errors="replace"))
+                count += of_texts(pl.Series([rest[:end].decode(errors="replace")]))
                 rest = rest[end:]
-        return count + of_text(rest.decode(errors="replace"))
+        return count + of_texts(pl.Series([rest.decode(errors="replace")]))
 
     def _of_batch(self, batch: pa.RecordBatch) -> int:
         return sum(map(self._of_column, pl.DataFrame(batch)))
