@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import msgspec
 from redis import Redis
 
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import NotPublishedError, OutrunError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Exported, People
 from gata_assets.governance.privacy.scanning import Search, Searched
@@ -23,6 +24,7 @@ from gata_assets.lake.offline.rules import OfflineRules
 from gata_assets.lake.online.publisher import publish_to
 from gata_assets.lake.online.slice import with_slice
 from gata_assets.lake.online.tickets import OnlineRules
+from gata_assets.lake.tables import TICKETS
 from gata_assets.online.connection import in_words, open_client, send, text
 from gata_assets.online.keys import OnlineKeys
 from gata_assets.online.reader import OnlineReader
@@ -69,6 +71,11 @@ class OnlinePlace:
             if not send(client, "EXISTS", keys.pointer, keys.versions, keys.removed):
                 yield Cleared(self.name, 0)
                 return
+        # A lake may be without a day, once all of its tickets were erased; that of another target is not replaced.
+        if not any(self.store.list_keys(TenantLayout(erasure.tenant).report(TICKETS))):
+            remains = "there are tickets of the tenant, and the target never had any: erase where their lake is."
+            yield Cleared(self.name, 0, remains=remains)
+            return
         try:
             published = with_slice(
                 self.store,

@@ -41,6 +41,7 @@ PERSON = f"user-{canary('who is erased from Redis')}"
 NAMESAKE = f"{PERSON}-2"
 ERASURE = Erasure(TENANT, (PERSON,), "request-1", ErasedPeople(TENANT, PrivacyKeys({}), []))
 KEYS = OnlineKeys(TENANT)
+REPORT = TenantLayout(TENANT).report(TICKETS, "a")
 AS_IS = OfflineRules(People.AS_IS)
 TOKENS = Tokens(canary("a masking key").encode())
 # Who asked, by ticket: as many tickets as take several blocks.
@@ -65,6 +66,7 @@ def write_lake(store: LocalStore, requesters: dict[int, str]) -> None:
     with DatasetWrite(store, TenantLayout(TENANT).curated(TICKETS, START.date())) as write:
         name, entry = write.write(CURRENT_FILE, content.getvalue(), len(rows))
         write.publish(Manifest("curated_tickets", {name: entry}, details={RECENT: recent}))
+    store.write(REPORT, b"of a raw file that was read")
 
 
 def place_of(store: LocalStore, target: Target, offline: OfflineRules = AS_IS, url: str = "") -> OnlinePlace:
@@ -122,11 +124,22 @@ def test_nothing_is_left_of_a_lake_that_was_only_theirs(store: LocalStore, valke
     place = place_of(store, Target(valkey, rules().format))
     write_lake(store, dict.fromkeys(THEIRS, PERSON))
     publish(store, place)
-    for key in list(store.list_keys("")):
+    for key in list(store.list_keys(TenantLayout(TENANT).curated(TICKETS))):
         store.delete(key)
     assert [cleared.objects for cleared in place.erase(ERASURE)] == [1]
     assert scan([place], ERASURE).is_clean
     assert OnlineReader(valkey.client(), TENANT).count() == 0
+
+
+def test_the_slice_of_another_targets_lake_is_not_replaced(
+    store: LocalStore, tmp_path: Path, valkey: RedisServer
+) -> None:
+    write_lake(store, REQUESTERS)
+    publish(store, place_of(store, Target(valkey, rules().format)))
+    other = place_of(LocalStore(str(tmp_path / "other")), Target(valkey, rules().format))
+    (cleared,) = other.erase(ERASURE)
+    assert "erase where their lake is" in cleared.remains
+    assert OnlineReader(valkey.client(), TENANT).count() == len(REQUESTERS)
 
 
 @pytest.mark.parametrize(
