@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from gata_assets.cli.privacy.findings import shown_findings
 from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.privacy.places import find_places
@@ -31,8 +32,6 @@ from gata_assets.governance.privacy.requests.record import (
 )
 from gata_assets.governance.privacy.requests.store import ErasureRequests
 from gata_assets.settings.model import Settings
-
-_MOST_SHOWN = 20
 
 
 def run(
@@ -124,16 +123,11 @@ def _summary(found: Erased) -> list[str]:
     lines = [f"{scanned.objects:,} objects ({scanned.bytes / 1e6:,.1f} MB) were read and searched."]
     if found.is_complete:
         return [*lines, "Nothing of theirs is left in the target."]
-    if scanned.archived:
-        lines.append(f"{scanned.archived:,} others are in an archive, and could not be read yet.")
-    lines += [
-        f"  left: {': '.join(filter(None, (one.haystack, one.key)))} ({one.values:,} values)"
-        for one in scanned.findings[:_MOST_SHOWN]
+    lines += shown_findings("left", scanned.findings)
+    return [
+        *lines,
+        f"Something of theirs is left: {len(scanned.findings):,} objects. `--request {found.request}` goes on.",
     ]
-    if len(scanned.findings) > _MOST_SHOWN:
-        lines.append(f"  and {len(scanned.findings) - _MOST_SHOWN:,} more")
-    left = f"{len(scanned.findings):,} objects" if scanned.findings else "what the places above name as remaining"
-    return [*lines, f"Something of theirs is left: {left}. `--request {found.request}` goes on."]
 
 
 def _as_json(found: Erased) -> dict[str, object]:

@@ -57,7 +57,7 @@ class Erased:
     @property
     def is_complete(self) -> bool:
         """Whether nothing of theirs is left."""
-        return self.scanned.is_clean and not any(place.remains for place in self.places)
+        return not self.scanned.findings and not any(place.remains for place in self.places)
 
 
 def erase(

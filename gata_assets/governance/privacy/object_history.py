@@ -75,8 +75,8 @@ class OldVersions:
             except ObjectNotFoundError:
                 # Deleted since it was listed, as an expired version.
                 return None
-            except ArchivedError:
-                return kept, Searched(key, 0, 0, is_archived=True)
+            except ArchivedError as error:
+                return kept, Searched(key, 0, 0, fault=str(error))
 
         versions = (kept for kept in self.history.old_versions() if self.concerns(people.tenant, kept.key))
         yield from filter(None, map_in_order(look, versions, CALLS_AT_ONCE))

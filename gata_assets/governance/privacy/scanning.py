@@ -44,11 +44,14 @@ _PIECE_BYTES, _LONGEST_WORD, _ROWS_AT_ONCE = 1 << 23, 4_000, 10_000
 
 @dataclass(frozen=True)
 class Finding:
-    """An object that has something of theirs, and how many values; `haystack` is empty for the target's objects."""
+    """An object that has something of theirs, and how many values; `haystack` is empty for the target's objects. With a
+    `fault` it is not known, since it could not be searched.
+    """
 
     key: str
     values: int
     haystack: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,11 @@ class Scan:
     bytes: int
     findings: tuple[Finding, ...]
     damaged: int = 0
-    archived: int = 0
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing of theirs was found, and everything could be read."""
-        return not self.findings and not self.archived
 
     @property
     def counts(self) -> dict[str, int]:
-        """How much was read, how many objects could not be taken apart, so that they were searched for words, and how
-        many were not read, since they are in an archive.
-        """
-        return {"objects": self.objects, "bytes": self.bytes, "damaged": self.damaged, "archived": self.archived}
+        """How much was read, and how many objects could not be taken apart, so that they were searched for words."""
+        return {"objects": self.objects, "bytes": self.bytes, "damaged": self.damaged}
 
 
 @dataclass(frozen=True)
@@ -83,14 +78,14 @@ class Searched:
         size: its bytes, as they are stored.
         values: how many of its values are theirs.
         is_damaged: whether it could not be taken apart, so that it was searched for words.
-        is_archived: whether it could not be read, since it is in an archive.
+        fault: why it could not be searched; empty if it was.
     """
 
     key: str
     size: int
     values: int
     is_damaged: bool = False
-    is_archived: bool = False
+    fault: str = ""
 
 
 class Haystack(Protocol):
@@ -107,15 +102,14 @@ class Haystack(Protocol):
 def scan(haystacks: Iterable[Haystack], people: People) -> Scan:
     """Search haystacks for people; raises StoreError, or another error of the project."""
     search = Search(people.ids)
-    objects = size = damaged = archived = 0
+    objects = size = damaged = 0
     findings = []
     for haystack in haystacks:
         for found in haystack.search(search, people):
-            objects, size = objects + 1, size + found.size
-            damaged, archived = damaged + found.is_damaged, archived + found.is_archived
-            if found.values:
-                findings.append(Finding(found.key, found.values, haystack.name))
-    return Scan(objects, size, tuple(findings), damaged, archived)
+            objects, size, damaged = objects + 1, size + found.size, damaged + found.is_damaged
+            if found.values or found.fault:
+                findings.append(Finding(found.key, found.values, haystack.name, found.fault))
+    return Scan(objects, size, tuple(findings), damaged)
 
 
 @dataclass(frozen=True)
@@ -145,8 +139,8 @@ class TargetObjects:
             except ObjectNotFoundError:
                 # Deleted since it was listed.
                 return None
-            except ArchivedError:
-                return Searched(key, 0, 0, is_archived=True)
+            except ArchivedError as error:
+                return Searched(key, 0, 0, fault=str(error))
 
         keys = (key for key in self.store.list_keys("") if self.concerns(people.tenant, key))
         yield from filter(None, map_in_order(look, keys, CALLS_AT_ONCE))

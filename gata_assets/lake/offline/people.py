@@ -12,7 +12,8 @@ import polars as pl
 from gata_assets.lake.offline.nested import PEOPLE_FIELDS, NestedReader, without_people
 from gata_assets.lake.offline.rules import OfflineRules, People
 
-_KINDS = {"requester": "person", "assignee": "person", "submitter": "person", "organization_id": "organization"}
+_PERSON = "person"
+_KINDS = {"requester": _PERSON, "assignee": _PERSON, "submitter": _PERSON, "organization_id": "organization"}
 _SOURCES = {"requester": "requester_id", "assignee": "assignee_id", "submitter": "submitter_id"}
 
 
@@ -28,13 +29,10 @@ def people_columns(rows: pl.DataFrame, rules: OfflineRules) -> dict[str, pl.Seri
     return found
 
 
-def requesters_of(ids: Iterable[str], rules: OfflineRules) -> frozenset[str]:
-    """What stands for requesters in offline tickets, by their ids; empty where tickets name nobody."""
-    if rules.people is People.AS_IS:
-        return frozenset(ids)
-    if rules.people is People.LEFT_OUT or not rules.tokens.has_key:
-        return frozenset()
-    return frozenset(rules.tokens.token(_KINDS["requester"], found) for found in ids)
+def person_tokens(ids: Iterable[str], rules: OfflineRules) -> set[str]:
+    """What stands for people in offline tickets, besides their ids."""
+    has_tokens = rules.people is People.PSEUDONYMIZED and rules.tokens.has_key
+    return {rules.tokens.token(_PERSON, one) for one in ids} if has_tokens else set()
 
 
 def other_fields(rows: pl.DataFrame, rules: OfflineRules, reader: NestedReader) -> pl.Series:
