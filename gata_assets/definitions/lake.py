@@ -114,7 +114,12 @@ def publish_online(settings: Settings, store: ObjectStore, tenant: str) -> Publi
 
     found = settings.online
     return publish_slice(
-        store, tenant, settings.online.url.get_secret_value(), found.rules, timeout_seconds=found.timeout_seconds
+        store,
+        tenant,
+        settings.online.url.get_secret_value(),
+        found.rules,
+        timeout_seconds=found.timeout_seconds,
+        tombstones=curation_rules(settings).tombstones,
     )
 
 
@@ -131,6 +136,7 @@ def open_online_place(settings: Settings, store: ObjectStore) -> OnlinePlace | N
         found.url.get_secret_value(),
         found.rules,
         settings.lake.offline_rules,
+        curation_rules(settings).tombstones,
         timeout_seconds=found.timeout_seconds,
         clock=lambda: datetime.now(UTC),
     )
@@ -146,7 +152,8 @@ def expected_online(settings: Settings, tenant: str) -> Iterable[OnlineTicket]:
     def read(found: LakeSlice) -> list[OnlineTicket]:
         return newest_first(found.tickets())
 
-    return with_slice(build_store(settings), tenant, settings.online.rules, lambda: datetime.now(UTC), read)
+    rules, tombstones = settings.online.rules, curation_rules(settings).tombstones
+    return with_slice(build_store(settings), tenant, rules, lambda: datetime.now(UTC), read, tombstones=tombstones)
 
 
 @contextmanager

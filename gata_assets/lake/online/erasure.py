@@ -29,6 +29,7 @@ from gata_assets.online.connection import in_words, open_client, send, text
 from gata_assets.online.keys import OnlineKeys
 from gata_assets.online.reader import OnlineReader
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.people.tombstones import TombstoneReader
 
 _KEYS_AT_ONCE, _VALUES_AT_ONCE = 100, 1_000
 # The types of keys in Redis, with what reads them: many keys at once, a key in parts, a key at once.
@@ -52,6 +53,7 @@ class OnlinePlace:
         url: of the Redis.
         rules: of slices.
         offline: what stands for people in tickets.
+        tombstones: reads who was erased.
         timeout_seconds: for how long Redis may be silent.
         clock: the present instant in UTC.
     """
@@ -60,6 +62,7 @@ class OnlinePlace:
     url: str = field(repr=False)
     rules: OnlineRules
     offline: OfflineRules
+    tombstones: TombstoneReader
     timeout_seconds: float
     clock: Callable[[], datetime]
     name: ClassVar[str] = "tickets in Redis"
@@ -83,6 +86,7 @@ class OnlinePlace:
                 self.rules,
                 self.clock,
                 lambda found: publish_to(self.url, found.given(), self.rules, timeout_seconds=self.timeout_seconds),
+                tombstones=self.tombstones,
                 may_be_empty=True,
             )
         except OutrunError:

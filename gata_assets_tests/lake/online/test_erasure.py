@@ -28,6 +28,7 @@ from gata_assets.online.keys import OnlineKeys
 from gata_assets.online.rights import ERASER_COMMANDS, PUBLISHER_COMMANDS, READER_COMMANDS
 from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.local import LocalStore
+from gata_assets.storage.people.tombstones import TombstoneReader
 from gata_assets.tables.manifests import Manifest
 from gata_assets.tables.masking.tokens import Tokens
 from gata_assets.tables.people.erased_people import ErasedPeople
@@ -71,11 +72,13 @@ def write_lake(store: LocalStore, requesters: dict[int, str]) -> None:
 
 def place_of(store: LocalStore, target: Target, offline: OfflineRules = AS_IS, url: str = "") -> OnlinePlace:
     chosen = rules(format=target.format, patience_seconds=0.0)
-    return OnlinePlace(store, url or target.server.url, chosen, offline, 10, clock=lambda: datetime.now(UTC))
+    return OnlinePlace(
+        store, url or target.server.url, chosen, offline, TombstoneReader(), 10, clock=lambda: datetime.now(UTC)
+    )
 
 
 def publish(store: LocalStore, place: OnlinePlace) -> None:
-    publish_slice(store, TENANT, place.url, place.rules, timeout_seconds=10)
+    publish_slice(store, TENANT, place.url, place.rules, timeout_seconds=10, tombstones=TombstoneReader())
 
 
 def found_in(place: OnlinePlace) -> set[str]:
