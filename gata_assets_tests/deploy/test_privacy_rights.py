@@ -12,6 +12,7 @@ import pytest
 
 from gata_assets.definitions.privacy.places import find_places
 from gata_assets.errors import DeleteDeniedError, StoreError
+from gata_assets.governance.privacy.actors import command_actor
 from gata_assets.governance.privacy.erasing import erase
 from gata_assets.settings.model import parse_settings
 from gata_assets_tests.deploy.test_deploy import task_policy
@@ -40,7 +41,8 @@ def test_the_role_erases_and_needs_no_other_right(
     keys = f"1:{canary('a key of the tests')}{canary('and more of it')}"
     settings = parse_settings({"TARGET_BUCKET": cloud.bucket, "PRIVACY_KEYS": keys})
     places = find_places(settings, cloud.store_of(task_policy(cloud, "iam-policy-privacy.json")))
-    done = erase(places, "acme", [PERSON], "letter-1", clock=lambda: datetime.now(UTC))
+    asked = places.requests.ask("acme", [PERSON], "letter-1", command_actor())
+    done = erase(places, asked, by=command_actor(), clock=lambda: datetime.now(UTC))
     removed = {cleared.place: dict(cleared.removed) for cleared in done.places}
     assert removed["interactions: raw files, staged and rejected rows"]["records"] == 1
     assert removed["old versions of objects"]["versions"] > 1

@@ -6,24 +6,19 @@ Real: the commands, settings, a lake in a directory, Valkey, and S3 over HTTP (m
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
-import polars as pl
 import pytest
 
 from gata_assets.curation.erasure.raw_rewriting import Mentions
-from gata_assets.curation.layout import TenantLayout
 from gata_assets.definitions.lake import publish_online
+from gata_assets.definitions.privacy.places import find_places
 from gata_assets.definitions.stores import build_store
+from gata_assets.governance.privacy.actors import command_actor
 from gata_assets.online import OnlineReader
 from gata_assets.settings.model import load_settings
-from gata_assets.settings.table_specs import curation_rules
-from gata_assets.storage.people.tombstones import write_tombstones
-from gata_assets.tables.people.erased_people import digest_people
-from gata_assets.tables.people.privacy_keys import Tombstones
 from gata_assets_tests.cli.privacy.test_erase import NAMESAKE, PERSON, gata, ingest, lines, staged_and_curated
 from gata_assets_tests.support.canaries import canary
 from gata_assets_tests.support.raw_worlds import encode, interaction, item
@@ -61,13 +56,11 @@ def publish() -> None:
     publish_online(settings, build_store(settings), "acme")
 
 
-def write_tombstone() -> None:
+def ask() -> None:
     """What a request begins with: whoever carried it out was killed then."""
     settings = load_settings()
-    keys = curation_rules(settings).tombstones.keys
-    people = digest_people(keys, "acme", keys.newest, pl.Series([PERSON]))
-    stones = Tombstones(keys.newest, datetime.now(UTC), tuple(people))
-    write_tombstones(build_store(settings), TenantLayout("acme").tombstones, "letter-1", stones)
+    places = find_places(settings, build_store(settings))
+    places.requests.ask("acme", [PERSON], "letter-1", command_actor())
 
 
 def test_tickets_in_redis_go_once_it_is_there_and_do_not_come_back(
@@ -81,7 +74,7 @@ def test_tickets_in_redis_go_once_it_is_there_and_do_not_come_back(
     reader = OnlineReader(valkey.client(), "acme")
     assert {ticket.id for ticket in reader} == {1, 2, 3}
     # From the tombstone on, though the lake's days have the ticket still and say of nobody who asked.
-    write_tombstone()
+    ask()
     publish()
     assert {ticket.id for ticket in reader} == {2, 3}
     monkeypatch.setenv("REDIS_URL", f"unix://{valkey.directory}/none.sock")
