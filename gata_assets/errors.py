@@ -52,8 +52,6 @@
 Messages report what, where, how many and what to do; never ticket text, ids of people or secrets.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 
@@ -110,9 +108,7 @@ class ChecksFailedError(DataRuleError):
 
 
 class RawFileError(DataRuleError):
-    """A raw file's format, columns or encoding is invalid; the message continues a sentence that begins with the file's
-    name.
-    """
+    """A raw file's format, columns or encoding is invalid; the message continues a sentence with the file's name."""
 
 
 class SplitError(DataRuleError):
