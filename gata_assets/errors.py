@@ -40,6 +40,7 @@
     ├── TrackingError           MLflow did not respond, or refused a dataset
     └── StoreError              the target cannot be read, written or deleted
         ├── ObjectNotFoundError
+        ├── ArchivedError        an object has to be restored before it can be read
         ├── DamagedTableError
         ├── DeleteDeniedError
         ├── ConflictError       another command changed it meanwhile
@@ -50,8 +51,6 @@
 
 Messages report what, where, how many and what to do; never ticket text, ids of people or secrets.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 
@@ -266,6 +265,10 @@ class StoreError(GataError):
 
 class ObjectNotFoundError(StoreError):
     """No object exists under this key."""
+
+
+class ArchivedError(StoreError):
+    """An object is in an archive (S3 Glacier), from which it has to be restored before it can be read."""
 
 
 class DamagedTableError(StoreError):

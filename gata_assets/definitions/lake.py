@@ -5,7 +5,8 @@ What reads tickets and what talks to Redis is imported when a run needs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from gata_assets.storage.objects import ObjectStore
 
 if TYPE_CHECKING:
     from gata_assets.lake.curator import LakeCurator
+    from gata_assets.lake.online.erasure import OnlinePlace
     from gata_assets.lake.online.slice import LakeSlice
     from gata_assets.lake.online.tickets import OnlineTicket
     from gata_assets.lake.online.updating import PublishedSlice
@@ -107,16 +109,36 @@ def publish_online(settings: Settings, store: ObjectStore, tenant: str) -> Publi
     require_lake(settings)
     if settings.online.url is None:
         raise SettingsError("REDIS_URL is unset: set it to the Redis that tickets are published to.")
-    try:
+    with _of_extra():
         from gata_assets.lake.online.updating import publish_slice
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("gata_assets"):
-            raise
-        raise SettingsError(f"{error.name} is not installed: pip install 'gata-assets[online]'.") from None
 
     found = settings.online
     return publish_slice(
-        store, tenant, settings.online.url.get_secret_value(), found.rules, timeout_seconds=found.timeout_seconds
+        store,
+        tenant,
+        settings.online.url.get_secret_value(),
+        found.rules,
+        timeout_seconds=found.timeout_seconds,
+        tombstones=curation_rules(settings).tombstones,
+    )
+
+
+def open_online_place(settings: Settings, store: ObjectStore) -> OnlinePlace | None:
+    """The tickets in Redis as a place of people's data; None where REDIS_URL is unset."""
+    found = settings.online
+    if found.url is None:
+        return None
+    with _of_extra():
+        from gata_assets.lake.online.erasure import OnlinePlace
+
+    return OnlinePlace(
+        store,
+        found.url.get_secret_value(),
+        found.rules,
+        settings.lake.offline_rules,
+        curation_rules(settings).tombstones,
+        timeout_seconds=found.timeout_seconds,
+        clock=lambda: datetime.now(UTC),
     )
 
 
@@ -130,4 +152,16 @@ def expected_online(settings: Settings, tenant: str) -> Iterable[OnlineTicket]:
     def read(found: LakeSlice) -> list[OnlineTicket]:
         return newest_first(found.tickets())
 
-    return with_slice(build_store(settings), tenant, settings.online.rules, lambda: datetime.now(UTC), read)
+    rules, tombstones = settings.online.rules, curation_rules(settings).tombstones
+    return with_slice(build_store(settings), tenant, rules, lambda: datetime.now(UTC), read, tombstones=tombstones)
+
+
+@contextmanager
+def _of_extra() -> Iterator[None]:
+    """Import what the extra `online` has."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("gata_assets"):
+            raise
+        raise SettingsError(f"{error.name} is not installed: pip install 'gata-assets[online]'.") from None

@@ -25,3 +25,5 @@ PUBLISHER_COMMANDS = (
     "EXEC",
     "JSON.SET",
 )
+# Beside both, for who erases, exports and searches for people.
+ERASER_COMMANDS = ("SCAN", "TYPE", "HSCAN", "SSCAN", "ZSCAN")

@@ -10,6 +10,8 @@ from gata_assets.errors import SettingsError
 # The project's own dagster.yaml.
 _CONFIGURATION = Path(__file__).with_name("dagster.yaml")
 _PARTIAL = "dagster.yaml."
+# Below the working directory, of commands that keep records where DAGSTER_HOME is unset.
+HOME_OF_DIRECTORY = ".dagster"
 
 
 def prepare_home(home: Path) -> None:

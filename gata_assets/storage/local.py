@@ -179,6 +179,15 @@ class LocalStore(ObjectStore):
                 self._require(key, expected, guard)
                 path.unlink(missing_ok=True)
 
+    def unfinished_files(self) -> Iterator[Path]:
+        """The files of writes that are in progress, or were cut off, until the next write removes these; one may be
+        gone when it is opened. Raises StoreError.
+        """
+        staging = Path(self.directory, _STAGING)
+        with self._errors("listed", staging):
+            found = sorted(staging.iterdir()) if staging.is_dir() else []
+        return (path for path in found if path.name != _LOCK)
+
     def uri(self, key: str) -> str:
         """See ObjectStore."""
         return str(self._path(key))

@@ -72,6 +72,52 @@ class ObjectWriter(ABC):
             self.abort()
 
 
+class KeptVersion(NamedTuple):
+    """Bytes that a store keeps of an object: those that the key has now, or earlier ones.
+
+    Attributes:
+        key: of the object.
+        name: of the version, among those of its key.
+        size: its bytes.
+        archive: the storage class from which it has to be restored before it can be read; empty for none.
+    """
+
+    key: str
+    name: str
+    size: int
+    archive: str
+
+
+class ObjectHistory(ABC):
+    """What a store keeps beside the present objects, and what it cannot give at once. Keys are those of the store."""
+
+    @abstractmethod
+    def old_versions(self) -> Iterator[KeptVersion]:
+        """The versions that were superseded or deleted, and are kept; raises StoreError for a partial list."""
+
+    @abstractmethod
+    def archived(self) -> Iterator[KeptVersion]:
+        """The versions in an archive, restored or not, present ones and old ones; raises as `old_versions`."""
+
+    @abstractmethod
+    def open_read(self, kept: KeptVersion) -> AbstractContextManager[BinaryIO]:
+        """A version as a file that can seek, read in parts; raises ObjectNotFoundError, ArchivedError or StoreError."""
+
+    @abstractmethod
+    def delete(self, kept: KeptVersion) -> None:
+        """Delete a version for good, if it exists; raises DeleteDeniedError or StoreError."""
+
+    @abstractmethod
+    def restore(self, kept: KeptVersion) -> int:
+        """Have a version restored from its archive, unless it is or is being restored.
+
+        Returns:
+            The hours after which it can be read at the latest; 0 if it can be read now, or is no more.
+
+        Raises StoreError.
+        """
+
+
 class ObjectStore(ABC):
     """ObjectStore by key: a `/`-separated path without a leading slash."""
 
@@ -218,6 +264,10 @@ class ObjectStore(ABC):
 
         `expected` and `guard` are as in `write`.
         """
+
+    def history(self) -> ObjectHistory | None:
+        """What it keeps beside the present objects; None for a store that has nothing but these."""
+        return None
 
     @abstractmethod
     def uri(self, key: str) -> str:

@@ -72,6 +72,33 @@ def sweep_scratch() -> int:
     return removed
 
 
+def regular_files(folder: Path) -> Iterator[Path]:
+    """The files below a folder, which may be gone; links are not followed, and left out. Raises StoreError."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise StoreError(f"{error.filename} cannot be listed: {error.strerror}. Look at its rights.")
+
+    for place, folders, files in os.walk(folder, onerror=refuse):
+        folders.sort()
+        found = (Path(place, name) for name in sorted(files))
+        yield from (path for path in found if path.is_file() and not path.is_symlink())
+
+
+def scratch_files() -> Iterator[Path]:
+    """The files in scratch directories of this user, of running and of killed processes; links are left out.
+
+    One may be gone when it is opened. Raises StoreError if the directory for temporary files cannot be listed.
+    """
+    root = gettempdir()
+    try:
+        names = [entry.name for entry in os.scandir(root) if entry.name.startswith(_prefix())]
+    except OSError as error:
+        raise _unavailable(root, error) from None
+    for name in sorted(names):
+        yield from regular_files(Path(root, name))
+
+
 def _prefix() -> str:
     return f"gata-{os.geteuid()}-"
 

@@ -118,8 +118,8 @@ def running(kind: str, *options: str) -> Iterator[RedisServer]:
         program, variables = _debian()
     if kind == "redis-json":
         options = (*json_module(), *options)
-    # A socket's path may have 107 characters; pytest's own temporary directories are longer.
-    directory = Path(tempfile.mkdtemp(prefix="rd"))
+    # A socket's path may have 107 characters; pytest's own temporary directories, which a test may choose, are longer.
+    directory = Path(tempfile.mkdtemp(prefix="rd", dir="/tmp"))
     server = RedisServer(program, directory, options, variables)
     try:
         server.start()

@@ -6,12 +6,14 @@ after another, and an upload is held against If-Match before it is completed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import Any
 
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.moto_api import state_manager
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
@@ -52,4 +54,19 @@ class S3Server:
             return list(self._moto(environ, start_response))
 
 
+@contextmanager
+def restores_underway(bucket: str, *keys: str) -> Iterator[None]:
+    """Restores of these archived objects, whenever they begin, are not done before the end."""
+    state_manager.set_transition(_RESTORES, {"progression": "manual", "times": 10**9})
+    try:
+        for key in keys:
+            found: Any = get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, key)
+            # Without a state of its own, moto takes the object for restored at once.
+            found.status = "IN_PROGRESS"
+        yield
+    finally:
+        state_manager.unset_transition(_RESTORES)
+
+
+_RESTORES = "s3::keyrestore"
 _FAILED = "<Error><Code>PreconditionFailed</Code><Message>If-Match</Message></Error>"

@@ -17,11 +17,9 @@ from pathlib import Path
 from gata_assets.cli.terminal import text_console
 from gata_assets.environment import dagster_home, variables
 from gata_assets.errors import GataError
-from gata_assets.orchestration.homes import prepare_home
+from gata_assets.orchestration.homes import HOME_OF_DIRECTORY, prepare_home
 from gata_assets.settings.model import ENV_FILE_VARIABLE, load_settings
 
-# Below the working directory, where DAGSTER_HOME is unset.
-_HOME = ".dagster"
 _WORKSPACE = Path(__file__).with_name("workspace.yaml")
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is listened on is the user's choice
 _POLL_SECONDS = 0.25
@@ -37,7 +35,7 @@ def run(port: int, *, host: str, env_file: Path | None, as_json: bool) -> bool:
     # The code location reads the settings itself, and again whenever it is reloaded.
     environment = dict(variables())
     load_settings(env_file)
-    home = dagster_home() or Path.cwd() / _HOME
+    home = dagster_home() or Path.cwd() / HOME_OF_DIRECTORY
     prepare_home(home)
     port = _require_port(host, port)
     environment["DAGSTER_HOME"] = str(home)

@@ -122,4 +122,6 @@ def _summary(counts: Counts, seconds: float) -> str:
     )
     if counts.changing:
         lines.append(f"{counts.changing:,} were replaced each time that they were looked at: verify them later.")
+    if counts.archived:
+        lines.append(f"{counts.archived:,} are in an archive, and were not read: restore them to verify them.")
     return "\n".join(lines)

@@ -28,7 +28,7 @@ from gata_assets.curation.files.raw_objects import digest_raw_object
 from gata_assets.curation.report_store import ReportStore
 from gata_assets.curation.reports import RawContent, Report
 from gata_assets.curation.validated_files import TableWriter, open_staged_writer
-from gata_assets.errors import ConflictError, RawFileError
+from gata_assets.errors import ArchivedError, ConflictError, RawFileError
 from gata_assets.storage.files import digest_file
 from gata_assets.storage.objects import ABSENT
 from gata_assets.storage.scratch import scratch_directory
@@ -68,13 +68,14 @@ class RecordOrigins(Protocol):
 
 class _Rewritten(NamedTuple):
     """What a raw file is to become: the copy, its content, and how many records it lacks; None for no copy. Of single
-    events, also which records these are.
+    events, also which records these are. What is in an archive cannot be read yet.
     """
 
     path: Path | None
     content: RawContent
     records: int
     are_removed: Bools | None = None
+    is_archived: bool = False
 
 
 class FileEraser:
@@ -142,7 +143,9 @@ class FileEraser:
                         writer.write(block)
                 version = store.delivered_after(report.raw_key, writer.version)
                 raw = raw._replace(content=raw.content._replace(version=version))
-            final = replace(new, erased=0).of_raw(raw.content)
+            # What is left to do of an archived file is found by what its report says of erased rows.
+            left = report.erased + removed.valid + removed.rejected if raw.is_archived else 0
+            final = replace(new, erased=left).of_raw(raw.content)
         self._reports.change(report, final, lambda present: [self._unless_changed(present, report, final)])
         kept = {part.key for part in final.tables}
         for key in sorted({part.key for part in report.tables} - kept):
@@ -181,6 +184,8 @@ class FileEraser:
                 max_decoded_bytes=most,
                 also=NONE if are_removed is None else np.flatnonzero(are_removed) + 1,
             )
+        except ArchivedError:
+            return _Rewritten(None, known, 0, is_archived=True)
         except RawFileError:
             if report.refused is None:
                 raise

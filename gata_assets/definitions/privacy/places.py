@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.layout import is_tenant_name
-from gata_assets.definitions.lake import open_lake_curator
+from gata_assets.definitions.lake import open_lake_curator, open_online_place
 from gata_assets.definitions.messages import build_decoder, build_roll_up
 from gata_assets.definitions.privacy.masked_names import masked_names
 from gata_assets.definitions.privacy.own_stores import find_hooks
 from gata_assets.definitions.privacy.requests import open_requests
+from gata_assets.environment import dagster_home
 from gata_assets.errors import SettingsError
 from gata_assets.governance.privacy.erasing import PrivacyPlaces
 from gata_assets.governance.privacy.hooks import HookHaystack, HookLocator
+from gata_assets.governance.privacy.local_files import RunRecords, TemporaryFiles
 from gata_assets.governance.privacy.locators import Locator
+from gata_assets.governance.privacy.object_history import Archives, OldVersions
 from gata_assets.governance.privacy.scanning import Haystack, TargetObjects
 from gata_assets.governance.privacy.table_locator import TableLocator
 from gata_assets.ingestion.kafka.connection import KafkaConnection
@@ -25,8 +29,10 @@ from gata_assets.ingestion.people.origins import EventOrigins
 from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.erasure import BatchLocator
 from gata_assets.lake.tables import TICKETS
+from gata_assets.orchestration.homes import HOME_OF_DIRECTORY
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, curation_rules, has_own_tickets
+from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 
 # Below it are the folders of sources, each below a folder of raw, curated or prod.
@@ -52,10 +58,22 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
         BatchLocator(store),
     ]
     haystacks: list[Haystack] = [TargetObjects(store, concerns), EventLogHaystack(store)]
+    if history := store.history():
+        # What is in an archive takes hours, and what is superseded is known once all else is done.
+        old = OldVersions(history, _concerns_as_old)
+        locators = [Archives(history, _concerns_as_old, lambda: datetime.now(UTC)), *locators, old]
+        haystacks.append(old)
+    temporary = TemporaryFiles(store.unfinished_files if isinstance(store, LocalStore) else tuple)
+    locators.append(temporary)
+    haystacks += [temporary, RunRecords(dagster_home() or Path.cwd() / HOME_OF_DIRECTORY)]
+    # Last, since they may be away.
     if connection := settings.kafka.connection:
         locator, haystack = _topics(settings, store, connection)
         locators.append(locator)
         haystacks.append(haystack)
+    if not has_own_tickets(settings) and (online := open_online_place(settings, store)):
+        locators.append(online)
+        haystacks.append(online)
     hooks = find_hooks(settings)
     locators.append(HookLocator(hooks))
     haystacks.append(HookHaystack(hooks))
@@ -86,3 +104,8 @@ def concerns(tenant: str, key: str) -> bool:
     if f"{first}/" == _SHOP:
         return rest[1:2] == [tenant]
     return first == tenant or not is_tenant_name(first)
+
+
+def _concerns_as_old(tenant: str, key: str) -> bool:
+    """As `concerns`, of what nobody reads any more: old segments of the log too, whosever they are."""
+    return is_of_log(key) or concerns(tenant, key)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.errors import ConflictError, StoreError
+from gata_assets.errors import ArchivedError, ConflictError, StoreError
 from gata_assets.governance.privacy.actors import Actor
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Locator
 from gata_assets.governance.privacy.privacy_log import log_of
@@ -131,12 +131,17 @@ def _erase(
 
 
 def _persistently(locator: Locator, erasure: Erasure) -> Iterator[Cleared]:
-    """What a locator has removed, also if another command changes the same data at that moment."""
+    """What a locator has removed, also if another command changes the same data at that moment, or others have to go on
+    without what is in an archive.
+    """
     for attempt in range(_MOST_ATTEMPTS):
         try:
             yield from list(locator.erase(erasure))
         except ConflictError:
             if attempt == _MOST_ATTEMPTS - 1:
                 raise
+        except ArchivedError as error:
+            yield Cleared("archived objects", 1, remains=str(error))
+            return
         else:
             return

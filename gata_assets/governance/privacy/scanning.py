@@ -26,10 +26,10 @@ from gata_assets.curation.erasure.raw_rewriting import Mentions
 from gata_assets.curation.files.formats import RawSource
 from gata_assets.curation.files.open_files import CODECS
 from gata_assets.curation.files.raw_objects import opened
-from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
+from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of, is_parquet
 from gata_assets.curation.staged_partitions import read_batches
 from gata_assets.curation.validated_files import DAMAGED
-from gata_assets.errors import ObjectNotFoundError
+from gata_assets.errors import ArchivedError, ObjectNotFoundError
 from gata_assets.governance.privacy.locators import People
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
@@ -140,6 +140,8 @@ class TargetObjects:
             except ObjectNotFoundError:
                 # Deleted since it was listed.
                 return None
+            except ArchivedError as error:
+                return Searched(key, 0, 0, fault=str(error))
 
         keys = (key for key in self.store.list_keys("") if self.concerns(people.tenant, key))
         yield from filter(None, map_in_order(look, keys, CALLS_AT_ONCE))
@@ -175,6 +177,8 @@ class Search:
                     decompressed.write(piece)
                 batches = pq.ParquetFile(decompressed).iter_batches(_ROWS_AT_ONCE)
                 return size, sum(map(self._of_batch, batches))
+        if is_parquet(head):
+            return size, sum(map(self._of_batch, pq.ParquetFile(source).iter_batches(_ROWS_AT_ONCE)))
         if head.startswith(_ARROW_STREAM):
             return size, sum(map(self._of_batch, read_batches(source, size)))
         return size, self._of_stream(source)
@@ -186,14 +190,28 @@ class Search:
     def count_value(self, value: Any) -> int:
         """As `count`, of a value as JSON has it, or of bytes, which may have any form."""
         if isinstance(value, bytes):
-            try:
-                return self.count(io.BytesIO(value))[1]
-            except DAMAGED:
-                return self.count_words(io.BytesIO(value))[1]
+            return self.search_file("", io.BytesIO(value)).values
         return self._of_json(value)
 
-    def _of_stream(self, stream: BinaryIO) -> int:
+    def search_file(self, key: str, file: BinaryIO) -> Searched:
+        """A file that can seek, by its form or, if it cannot be taken apart, by words; `key` names it."""
+        try:
+            return Searched(key, *self.count(file))
+        except DAMAGED:
+            return Searched(key, *self.count_words(file), is_damaged=True)
+
+    def count_mentions(self, file: BinaryIO) -> int:
+        """How many pieces of a file, whatever its form, have an id of at least six characters as a word."""
+        looked_for = [*self._ids]
+
+        def of_texts(texts: pl.Series) -> int:
+            return sum(map(self._words, texts.filter(texts.str.contains_any(looked_for)).to_list()))
+
+        return self._of_stream(_from_start(file), of_texts)
+
+    def _of_stream(self, stream: BinaryIO, of_texts: Callable[[pl.Series], int] | None = None) -> int:
         """Of texts, some megabytes at a time: a document that is longer is searched for words."""
+        of_texts = of_texts or self._of_texts
         count, rest = 0, b""
         while piece := stream.read(_PIECE_BYTES):
             rest += piece
@@ -202,9 +220,9 @@ class Search:
                 # A part of an id may be at the end.
                 end = len(rest) - _LONGEST_WORD
             if len(rest) >= _PIECE_BYTES:
-                count += self._of_texts(pl.Series([rest[:end].decode(errors="replace")]))
+                count += of_texts(pl.Series([rest[:end].decode(errors="replace")]))
                 rest = rest[end:]
-        return count + self._of_texts(pl.Series([rest.decode(errors="replace")]))
+        return count + of_texts(pl.Series([rest.decode(errors="replace")]))
 
     def _of_batch(self, batch: pa.RecordBatch) -> int:
         return sum(map(self._of_column, pl.DataFrame(batch)))

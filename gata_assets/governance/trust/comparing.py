@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-from gata_assets.errors import ConflictError, ObjectNotFoundError
+from gata_assets.errors import ArchivedError, ConflictError, ObjectNotFoundError
 from gata_assets.governance.trust.digesting import Digests, digest_object
 from gata_assets.governance.trust.findings import Kind, Problem
 from gata_assets.governance.trust.names import Name, Role
@@ -25,10 +25,13 @@ _MOST_READS = 5
 
 @dataclass(frozen=True)
 class Compared:
-    """What is wrong with an object, each with the name that says otherwise, and how many bytes were read."""
+    """What is wrong with an object, each with the name that says otherwise, and how many bytes were read: none of one
+    in an archive.
+    """
 
     problems: tuple[tuple[Name, Problem], ...]
     bytes: int = 0
+    is_archived: bool = False
 
 
 def compare(store: ObjectStore, key: str, names: Sequence[Name]) -> Compared:
@@ -45,6 +48,8 @@ def compare(store: ObjectStore, key: str, names: Sequence[Name]) -> Compared:
             raise ObjectNotFoundError(key)
     except ObjectNotFoundError:
         return Compared(tuple(_missing(store, group[0]) for group in by_namer))
+    except ArchivedError:
+        return Compared((), is_archived=True)
     of_spans = dict(zip((name for group in by_namer for name in group if name.spans), digests.of_spans, strict=True))
     found = [
         (group[0], problem) for group in by_namer for problem in _compare_all(store, key, group, digests, of_spans)

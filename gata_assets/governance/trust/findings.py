@@ -56,7 +56,7 @@ class Counts:
     `objects` were listed. `namers` are the manifests, reports and others that name objects; `named` the objects that
     they name, of which `bytes_read` were compared; `proven` those that nothing names and that prove themselves. The
     others that nothing names are `waiting`, `records` or `leftovers`. `changing` were replaced each time that they were
-    looked at.
+    looked at, and `archived` could not be read.
     """
 
     objects: int = 0
@@ -68,6 +68,7 @@ class Counts:
     records: int = 0
     leftovers: int = 0
     changing: int = 0
+    archived: int = 0
     differing: int = 0
     missing: int = 0
     damaged: int = 0

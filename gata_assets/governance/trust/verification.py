@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from threading import Semaphore
 
 from gata_assets.errors import DamagedTableError, ManifestVersionError, ObjectNotFoundError
@@ -80,6 +81,7 @@ class Verification:
         counts.namers += found.is_namer
         counts.named += bool(found.names)
         counts.bytes_read += compared.bytes
+        counts.archived += compared.is_archived
         if found.names or found.is_namer:
             return
         if any(forms.check_of(found.key) for forms in self._forms):
@@ -93,7 +95,7 @@ class Verification:
         # Said of itself: nobody else says otherwise.
         itself = Name(found.key, Role.FILE, by=found.key, by_version=found.version)
         own = [(itself, problem) for problem in self._own_problems(found)]
-        return found, Compared((*own, *compared.problems), compared.bytes)
+        return found, replace(compared, problems=(*own, *compared.problems))
 
     def _own_problems(self, found: Found) -> Iterator[Problem]:
         if found.fault is not None:

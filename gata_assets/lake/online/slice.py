@@ -14,12 +14,16 @@ from typing import TypeVar
 
 import polars as pl
 
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError, SourceError
 from gata_assets.lake.days import CURRENT_FILE, RECENT
+from gata_assets.lake.online.left_out import ErasedTickets
 from gata_assets.lake.online.tickets import OnlineRules, OnlineTicket, OnlineTickets
 from gata_assets.lake.snapshot import LakeDay, LakeSnapshots
 from gata_assets.online.ticket import Ticket
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.people.tombstones import TombstoneReader
+from gata_assets.tables.people.erased_people import ErasedPeople
 
 T = TypeVar("T")
 _COLUMNS = [*Ticket.model_fields]
@@ -40,7 +44,7 @@ class LakeSlice:
     Attributes:
         tenant: whose.
         data_at: when the lake was looked at.
-        digest: of the files that the tickets are in.
+        digest: of the files that the tickets are in, and of who is left out.
         chosen: id, version_at, and the place of the day in `days`, newest first.
         days: all days of the lake then.
     """
@@ -80,28 +84,40 @@ def as_online(ticket: Ticket) -> OnlineTicket:
 
 
 def with_slice(
-    store: ObjectStore, tenant: str, rules: OnlineRules, clock: Callable[[], datetime], use: Callable[[LakeSlice], T]
+    store: ObjectStore,
+    tenant: str,
+    rules: OnlineRules,
+    clock: Callable[[], datetime],
+    use: Callable[[LakeSlice], T],
+    *,
+    tombstones: TombstoneReader,
+    may_be_empty: bool = False,
 ) -> T:
     """Use the slice of a tenant, again with a new one where a day of it is rewritten meanwhile.
 
-    Raises SourceError if the lake has no offline tickets, is damaged or is written all the time, or StoreError.
+    Raises SourceError if the lake has no offline tickets (unless it `may_be_empty`), is damaged or is written all the
+    time, PrivacyKeyError if who was erased cannot be known, or StoreError.
     """
     snapshots = LakeSnapshots(store, tenant)
     for _ in range(_MOST_ATTEMPTS):
         data_at = clock()
         days = snapshots.days()
-        if not days:
+        if not days and not may_be_empty:
             raise SourceError(f"The lake of {tenant} has no offline tickets: materialize its offline_tickets first.")
         try:
-            chosen = choose_newest(days, store, rules)
-            return use(LakeSlice(tenant, data_at, _digest(days), chosen, days, store))
+            people = tombstones.erased(store, tenant, TenantLayout(tenant).tombstones)
+            chosen = choose_newest(days, store, rules, people)
+            return use(LakeSlice(tenant, data_at, _digest(days, people), chosen, days, store))
         except _RewrittenError:
             continue
     raise SourceError(f"The days of the lake of {tenant} are being written all the time: publish again.")
 
 
-def choose_newest(days: Sequence[LakeDay], store: ObjectStore, rules: OnlineRules) -> pl.DataFrame:
-    """The newest tickets of days by the rules, in the order of Redis."""
+def choose_newest(
+    days: Sequence[LakeDay], store: ObjectStore, rules: OnlineRules, people: ErasedPeople
+) -> pl.DataFrame:
+    """The newest tickets of days by the rules, in the order of Redis, without those of erased people."""
+    erased = ErasedTickets(store, people)
     kept = pl.DataFrame(schema=_CHOSEN)
     by_recency = sorted(
         ((day.manifest.details[RECENT], place) for place, day in enumerate(days) if day.manifest.details.get(RECENT)),
@@ -116,6 +132,7 @@ def choose_newest(days: Sequence[LakeDay], store: ObjectStore, rules: OnlineRule
         rows = _read(days[place], store, ["id", "version_at", "status"])
         if rules.statuses:
             rows = rows.filter(pl.col("status").is_in(rules.statuses))
+        rows = _without(erased, days[place], rows)
         found = rows.select("id", "version_at", place=pl.lit(place, pl.UInt32()))
         kept = _in_order(pl.concat([kept, found])).head(rules.limit)
         if len(kept) == rules.limit:
@@ -129,10 +146,18 @@ def _in_order(tickets: pl.DataFrame) -> pl.DataFrame:
     return ordered.unique("id", keep="first", maintain_order=True)
 
 
-def _digest(days: Sequence[LakeDay]) -> str:
+def _digest(days: Sequence[LakeDay], people: ErasedPeople) -> str:
     entries = ((day.folder, found[1].sha256) for day in days if (found := day.manifest.find(CURRENT_FILE)))
     lines = [",".join(_COLUMNS), *(f"{folder} {digest}" for folder, digest in entries)]
+    lines += [people.digest] if people else []
     return sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _without(erased: ErasedTickets, day: LakeDay, rows: pl.DataFrame) -> pl.DataFrame:
+    try:
+        return erased.without(day, rows)
+    except ObjectNotFoundError:
+        raise _RewrittenError from None
 
 
 def _read(day: LakeDay, store: ObjectStore, columns: Sequence[str]) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from gata_assets.online.connection import open_client
 from gata_assets.online.keys import OnlineKeys
 from gata_assets.online.reader import OnlineReader
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.people.tombstones import TombstoneReader
 from gata_assets.tables.outcomes import Outcome
 
 _ADVICE = "Publish again; if it stays, others write below ONLINE_PREFIX, or keys are evicted (use noeviction)."
@@ -39,6 +40,7 @@ def publish_slice(
     rules: OnlineRules,
     *,
     timeout_seconds: float,
+    tombstones: TombstoneReader,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> PublishedSlice:
     """Publish the newest tickets of a tenant's lake, and check what Redis has then.
@@ -50,7 +52,7 @@ def publish_slice(
     def publish(found: LakeSlice) -> tuple[LakeSlice, Published]:
         return found, publish_to(url, found.given(), rules, timeout_seconds=timeout_seconds)
 
-    found, published = with_slice(store, tenant, rules, clock, publish)
+    found, published = with_slice(store, tenant, rules, clock, publish, tombstones=tombstones)
     keys = OnlineKeys(tenant, rules.prefix)
     with open_client(url, keys.pointer, timeout_seconds=timeout_seconds, retries=1) as client:
         outcomes = check_published(client, keys, found, published.version)

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gata_assets.errors import ConflictError, ObjectNotFoundError, StoreError
+from gata_assets.errors import ArchivedError, ConflictError, ObjectNotFoundError, StoreError
 
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
-_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
 # S3 sends the second while another request for the object is in progress.
 _CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 
@@ -19,12 +19,12 @@ class BeyondTheEndError(StoreError):
     """The requested part of an object begins after its end."""
 
 
-class RepeatedConflictError(ConflictError):
-    """A condition failed in a call that the SDK repeated."""
-
-
 class AccessDeniedError(StoreError):
     """S3 refused an action."""
+
+
+class RepeatedConflictError(ConflictError):
+    """A condition failed in a call that the SDK repeated."""
 
 
 @contextmanager
@@ -39,6 +39,11 @@ def s3_errors(uri: str, done: str, action: str) -> Iterator[None]:
         if code in _DENIED:
             raise AccessDeniedError(
                 f"{uri} may not be {done}: the role needs {action} on it (and the use of the KMS key)."
+            ) from None
+        if code == "InvalidObjectState":
+            raise ArchivedError(
+                f"{uri} could not be {done}: it is in an archive, from which it has to be restored first (`aws s3api "
+                "restore-object`)."
             ) from None
         if code in _CONFLICT:
             is_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)

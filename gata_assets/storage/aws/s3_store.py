@@ -23,6 +23,7 @@ from gata_assets.storage.aws.s3_errors import (
     changed,
     s3_errors,
 )
+from gata_assets.storage.aws.s3_history import S3History
 from gata_assets.storage.aws.s3_streams import Errors, PartsWriter, read_in_parts
 from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, ObjectWriter, Version
 from gata_assets.storage.scratch import scratch_directory
@@ -234,6 +235,10 @@ class S3Store(ObjectStore):
         except ObjectNotFoundError:
             # The response to a condition on a deleted object.
             return
+
+    def history(self) -> S3History:
+        """See ObjectStore."""
+        return S3History(self._client, self.bucket, self._errors)
 
     def uri(self, key: str) -> str:
         """See ObjectStore."""

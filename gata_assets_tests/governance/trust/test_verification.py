@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import pytest
 
-from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError, StoreError
+from gata_assets.errors import ArchivedError, ConflictError, DamagedTableError, ObjectNotFoundError, StoreError
 from gata_assets.governance.trust.findings import Counts, Kind, Problem
 from gata_assets.governance.trust.forms import Forms
 from gata_assets.governance.trust.names import Name, Role
@@ -269,6 +269,21 @@ def test_an_object_that_is_replaced_each_time_that_it_is_read_fails_the_verifica
     publish(store, b"one")
     with pytest.raises(ConflictError, match="was replaced"):
         verify(store)
+
+
+def test_what_is_in_an_archive_is_counted_and_no_problem() -> None:
+    class Archive(MemoryStore):
+        """A store whose parts have to be restored before they can be read."""
+
+        def open_read(self, key: str) -> AbstractContextManager[BinaryIO]:
+            if key.endswith(".json"):
+                return super().open_read(key)
+            raise ArchivedError(f"{key} is in an archive.")
+
+    store = Archive()
+    publish(store, b"one", b"three")
+    problems, counts = verify(store)
+    assert (problems, counts.archived, counts.named) == ([], 2, 2)
 
 
 def test_a_dataset_that_is_replaced_each_time_is_counted_as_changing_and_no_problem() -> None:

@@ -23,7 +23,9 @@ from gata_assets.lake.tables import TICKETS
 from gata_assets.online.ticket import Ticket
 from gata_assets.storage.datasets import DatasetWrite
 from gata_assets.storage.local import LocalStore
+from gata_assets.storage.people.tombstones import TombstoneReader
 from gata_assets.tables.manifests import Manifest
+from gata_assets.tables.people.erased_people import nobody
 
 TENANT, START = "acme", datetime(2026, 1, 1, tzinfo=UTC)
 # A ticket by the day of its creation, the second of its newest version from START on, and its status.
@@ -50,7 +52,7 @@ def look(store: LocalStore, rules: OnlineRules) -> tuple[list[tuple[int, float]]
     def use(found: LakeSlice) -> tuple[list[tuple[int, float]], list[OnlineTicket], str]:
         return found.instants, list(found.tickets()), found.digest
 
-    return with_slice(store, TENANT, rules, lambda: START, use)
+    return with_slice(store, TENANT, rules, lambda: START, use, tombstones=TombstoneReader())
 
 
 @settings(max_examples=25)
@@ -91,9 +93,9 @@ def test_days_without_recent_tickets_are_not_read(tmp_path: Path) -> None:
     (damaged,) = (tmp_path / TenantLayout(TENANT).curated(TICKETS, START.date())).glob("current*.parquet")
     damaged.write_bytes(b"PAR1")
     days = LakeSnapshots(store, TENANT).days()
-    assert choose_newest(days, store, OnlineRules(limit=2))["id"].to_list() == [3, 2]
+    assert choose_newest(days, store, OnlineRules(limit=2), nobody(TENANT))["id"].to_list() == [3, 2]
     with pytest.raises(SourceError, match="materialize the day"):
-        choose_newest(days, store, OnlineRules(limit=3))
+        choose_newest(days, store, OnlineRules(limit=3), nobody(TENANT))
 
 
 def test_a_day_that_is_written_meanwhile_is_looked_at_again(tmp_path: Path) -> None:
@@ -109,7 +111,7 @@ def test_a_day_that_is_written_meanwhile_is_looked_at_again(tmp_path: Path) -> N
             write(store, 0, [(1, 12, "open"), (2, 11, "open")])
         return [ticket.id for ticket in found.tickets()]
 
-    assert sorted(with_slice(store, TENANT, OnlineRules(), lambda: START, use)) == [1, 2]
+    assert sorted(with_slice(store, TENANT, OnlineRules(), lambda: START, use, tombstones=TombstoneReader())) == [1, 2]
     assert len(set(attempts)) == 2
 
 
