@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from gata_assets.cli.privacy.named import named_tickets, read_ids
 from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions.privacy.places import find_places
@@ -42,13 +42,15 @@ def run(
     subjects_file: Path | None,
     request: str | None,
     *,
+    tickets: Sequence[int],
+    tickets_file: Path | None,
     as_table: bool,
 ) -> bool:
     """Erase people, show each place, and return whether nothing of theirs is left; raises as `erasing.erase`, and as
     `ErasureRequests.ask`.
     """
-    ids = [*subjects, *_read(subjects_file)]
-    if not ids and (request is None or subjects_file is not None):
+    ids = [*subjects, *read_ids(subjects_file), *named_tickets(tickets, tickets_file)]
+    if not ids and (request is None or subjects_file is not None or tickets_file is not None):
         raise click.UsageError("Nobody is named: give --subject ID, or --subjects-file FILE; or --request of before.")
     if len(ids) > MOST_PEOPLE or any(not 0 < len(one) <= LONGEST_ID for one in ids):
         raise click.UsageError(
@@ -100,23 +102,11 @@ def _push(settings: Settings, requests: ErasureRequests, tenant: str) -> None:
         push_backlogs(settings, [backlog], lambda reason: click.echo(f"Warning: {reason}", err=True))
 
 
-def _read(file: Path | None) -> Iterator[str]:
-    """The ids of a file, a line each."""
-    if file is None:
-        return
-    with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as lines:
-        try:
-            for line in lines:
-                if text := line.rstrip("\r\n"):
-                    yield text
-        except UnicodeDecodeError:
-            raise click.UsageError("The file of ids is not UTF-8.") from None
-
-
 def _line(cleared: Cleared) -> str:
     removed = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in cleared.removed.items() if count)
     remains = f" Remains: {cleared.remains}" if cleared.remains else ""
-    return f"  {cleared.place}: {cleared.objects:,}{f' ({removed})' if removed else ''}.{remains}"
+    note = f" {cleared.note}." if cleared.note else ""
+    return f"  {cleared.place}: {cleared.objects:,}{f' ({removed})' if removed else ''}.{remains}{note}"
 
 
 def _summary(found: Erased) -> list[str]:

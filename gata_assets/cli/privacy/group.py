@@ -36,6 +36,19 @@ def privacy() -> None:
     help="A file with an id in each line, - for standard input: other users of a machine see a command's options.",
 )
 @click.option(
+    "--ticket",
+    "tickets",
+    type=click.IntRange(-(10**18) + 1, 10**18 - 1),
+    multiple=True,
+    metavar="ID",
+    help="A ticket of theirs, of those that batches are prepared from; may be repeated.",
+)
+@click.option(
+    "--tickets-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+    help="A file with the id of a ticket of theirs in each line, - for standard input.",
+)
+@click.option(
     "--request",
     metavar="NAME",
     help="The request's name; that of one that was cut off goes on with it, also without ids. [default: a new one, "
@@ -47,11 +60,13 @@ def erase(
     tenant: str,
     subjects: tuple[str, ...],
     subjects_file: Path | None,
+    tickets: tuple[int, ...],
+    tickets_file: Path | None,
     request: str | None,
     as_table: bool,
     settings: Settings,
 ) -> bool:
-    """Erase people of a tenant from raw files, staged and rejected rows, curated tables, features and training rows.
+    """Erase people of a tenant from raw files, staged and rejected rows, curated tables, features and training data.
 
     From the first moment on, nobody reads what precedes the request, and nothing of it comes back by another delivery,
     a replay or a backfill. Then everything that exists in the target is read and searched. PRIVACY_KEYS is needed. The
@@ -61,7 +76,16 @@ def erase(
     with options.imports_uncollected():
         from gata_assets.cli.privacy import erasing as command
 
-    return command.run(settings, tenant, subjects, subjects_file, request, as_table=as_table)
+    return command.run(
+        settings,
+        tenant,
+        subjects,
+        subjects_file,
+        request,
+        tickets=tickets,
+        tickets_file=tickets_file,
+        as_table=as_table,
+    )
 
 
 @privacy.command("requests")
