@@ -73,7 +73,7 @@ def store_transaction(path: Path) -> Iterator[StoreTransaction]:
 
 
 def overwrite_freed(path: Path) -> None:
-    """Write the store anew, without the bytes of rows that were deleted or replaced; raises SourceError."""
+    """Rewrite the store without the bytes of rows that were deleted or replaced; raises SourceError."""
     with _connected(path) as connection:
         connection.execute("VACUUM")
 
