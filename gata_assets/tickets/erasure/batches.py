@@ -66,11 +66,11 @@ def erase_batch(store: ObjectStore, batch_id: str, select: Selection, request: s
 
     Raises ConflictError if another command changes the batch at this moment, DamagedTableError, or StoreError.
     """
-    complete(store, batch_id)
+    earlier = complete(store, batch_id)
     found = find_rows(store, batch_id, select)
     change = _plan(found, request)
     if change.tables:
-        carry_out(store, change)
+        carry_out(store, change, earlier)
     quarantined = sum(len(table.meant) for table in found.quarantine.values())
     removed = sum(len(table.places) for table in change.tables)
     lines = sum(len(places) for dataset in change.datasets for places in dataset.places.values())

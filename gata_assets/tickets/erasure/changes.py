@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gata_assets.errors import DamagedTableError, ObjectNotFoundError
+from gata_assets.errors import DamagedTableError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.governance.trust.proofs import encode_proven
 from gata_assets.storage.claims import FixedKeysWrite
 from gata_assets.storage.datasets import find_manifest
-from gata_assets.storage.objects import ABSENT, ObjectStore
+from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.tables.manifests import Manifest
 from gata_assets.tickets.assets.io_managers import encode_table
 from gata_assets.tickets.training_files import FILES
@@ -67,22 +67,25 @@ class BatchChange:
     tables: tuple[TableChange, ...]
 
 
-def carry_out(store: ObjectStore, change: BatchChange) -> None:
-    """Store the change, and carry it out.
+def carry_out(store: ObjectStore, change: BatchChange, earlier: Version) -> None:
+    """Store the change in place of an earlier one, and carry it out.
 
     Raises ConflictError if another command changes the batch at this moment, or StoreError: the change stays stored.
     """
-    store.write(_key(change.batch_id), msgspec.json.encode(change), expected=ABSENT)
+    store.write(_key(change.batch_id), msgspec.json.encode(change), expected=earlier)
     _apply(store, change)
 
 
-def complete(store: ObjectStore, batch_id: str) -> None:
-    """Carry out what is left of a change that was cut off; raises as `carry_out`, or DamagedTableError."""
+def complete(store: ObjectStore, batch_id: str) -> Version:
+    """Carry out what is left of a change that was cut off; raises as `carry_out`, or DamagedTableError.
+
+    Returns the version under which it is stored after that: a role may not be allowed to delete it.
+    """
     key = _key(batch_id)
     try:
         change = msgspec.json.decode(store.read(key), type=BatchChange)
     except ObjectNotFoundError:
-        return
+        return ABSENT
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise DamagedTableError(
             f"{store.uri(key)} is damaged: what an erasure has begun to change in batch {batch_id} is not known. "
@@ -90,6 +93,7 @@ def complete(store: ObjectStore, batch_id: str) -> None:
             key=key,
         ) from None
     _apply(store, change)
+    return store.version(key)
 
 
 def stored_changes(store: ObjectStore) -> set[str]:
@@ -110,7 +114,9 @@ def _apply(store: ObjectStore, change: BatchChange) -> None:
         _apply_to_dataset(store, dataset)
     for table in change.tables:
         _apply_to_table(store, table)
-    store.delete(_key(change.batch_id))
+    # A change that stays is done: whoever finds it changes nothing.
+    with suppress(DeleteDeniedError):
+        store.delete(_key(change.batch_id))
 
 
 def _apply_to_dataset(store: ObjectStore, change: DatasetChange) -> None:

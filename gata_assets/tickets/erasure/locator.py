@@ -148,8 +148,9 @@ def _unknown(removed: Sequence[ErasedRows]) -> str:
     if not unknown:
         return ""
     return (
-        f"{unknown:,} datasets have no table beside them that they were built from, so which of their lines are theirs "
-        "is not known: prepare these batches again (`gata prepare`), or remove them (`gata batches remove`)"
+        f"{unknown:,} datasets are incomplete, or the tables that they were built from are gone, so which of their "
+        "lines are theirs is not known: prepare these batches again (`gata prepare`), or remove them (`gata batches "
+        "remove`)"
     )
 
 

@@ -163,7 +163,7 @@ def test_lines_whose_table_is_gone_are_said_to_remain(prepared: tuple[TicketSour
     before = content_of(store)
     said = [cleared.remains for cleared in erase(source, store, THEIRS) if cleared.remains]
     assert len(said) == 1
-    assert "1 datasets have no table beside them" in said[0]
+    assert "1 datasets are incomplete, or the tables that they were built from are gone" in said[0]
     assert content_of(store) == before
 
 
