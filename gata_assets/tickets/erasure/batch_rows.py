@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -189,7 +190,7 @@ def _find_lines(store: ObjectStore, name: str, folder: str, tables: Mapping[str,
 def _take(content: bytes, wanted: Counter[bytes]) -> Int64s:
     """The places of wanted lines, each as often as it is wanted; what is found is no longer wanted."""
     found = []
-    for place, line in enumerate(content.splitlines(keepends=True)):
+    for place, line in enumerate(BytesIO(content)):
         if wanted.get(line):
             wanted[line] -= 1
             found.append(place)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -67,21 +68,22 @@ def erase_batch(store: ObjectStore, batch_id: str, select: Selection, request: s
     Raises ConflictError if another command changes the batch at this moment, DamagedTableError, or StoreError.
     """
     earlier = complete(store, batch_id)
-    found = find_rows(store, batch_id, select)
-    change = _plan(found, request)
+    # Without keeping what was found, which is as large as the batch.
+    change, unknown = _plan(find_rows(store, batch_id, select), request)
     if change.tables:
         carry_out(store, change, earlier)
-    quarantined = sum(len(table.meant) for table in found.quarantine.values())
-    removed = sum(len(table.places) for table in change.tables)
+    quarantined = sum(len(table.places) for table in change.tables if not table.provenance)
+    rows = sum(len(table.places) for table in change.tables if table.provenance)
     lines = sum(len(places) for dataset in change.datasets for places in dataset.places.values())
-    return ErasedRows(removed - quarantined, quarantined, lines, len(found.unknown))
+    return ErasedRows(rows, quarantined, lines, unknown)
 
 
-def _plan(found: FoundBatch, request: str) -> BatchChange:
+def _plan(found: FoundBatch, request: str) -> tuple[BatchChange, int]:
+    """What changes in a batch, and how many datasets cannot be changed, nor their tables."""
     changes = [TableChange(table.key, table.sha256, _places(table)) for table in found.quarantine.values()]
     if found.unknown:
         # Without the rows of tables, nobody could ever find the lines.
-        return BatchChange(found.batch_id, (), tuple(changes))
+        return BatchChange(found.batch_id, (), tuple(changes)), len(found.unknown)
     renamed = dict[str, str]()
     # In the order in which they are built from one another.
     for table in found.tables.values():
@@ -92,7 +94,7 @@ def _plan(found: FoundBatch, request: str) -> BatchChange:
             changes.append(TableChange(table.key, table.sha256, _places(table), provenance))
             renamed[table.sha256] = sha256(changes[-1].encode(table.rows)).hexdigest()
     datasets = [_change_dataset(lines, renamed, request) for lines in found.datasets.values()]
-    return BatchChange(found.batch_id, tuple(filter(None, datasets)), tuple(changes))
+    return BatchChange(found.batch_id, tuple(filter(None, datasets)), tuple(changes)), 0
 
 
 def _change_dataset(lines: FoundLines, renamed: Mapping[str, str], request: str) -> DatasetChange | None:
@@ -106,7 +108,7 @@ def _change_dataset(lines: FoundLines, renamed: Mapping[str, str], request: str)
     for name, entry in before.files.items():
         content, gone = lines.contents[name], set(places[name])
         files[name] = FileEntry.of(without_lines(content, places[name]), entry.rows - len(gone))
-        for place, line in enumerate(content.splitlines()):
+        for place, line in enumerate(BytesIO(content)):
             if place in gone:
                 labels[str(json.loads(line)["label"])][name.partition("/")[0]] -= 1
     details: dict[str, Any] = {

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 
 import msgspec
 import numpy as np
@@ -104,8 +105,9 @@ def stored_changes(store: ObjectStore) -> set[str]:
 def without_lines(content: bytes, places: tuple[int, ...]) -> bytes:
     """A file without the lines at these places."""
     gone = frozenset(places)
-    lines = enumerate(content.splitlines(keepends=True))
-    return b"".join(line for place, line in lines if place not in gone)
+    kept = BytesIO()
+    kept.writelines(line for place, line in enumerate(BytesIO(content)) if place not in gone)
+    return kept.getvalue()
 
 
 def _apply(store: ObjectStore, change: BatchChange) -> None:
