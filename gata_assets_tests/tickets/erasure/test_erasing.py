@@ -19,6 +19,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from gata_assets.curation.files.formats import parse_format
 from gata_assets.definitions import build_definitions
 from gata_assets.errors import StoreError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, People
@@ -27,12 +28,15 @@ from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.people.tombstones import TombstoneReader
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.tables.mapped_table import mapped
 from gata_assets.tables.people.erased_people import ErasedPeople, digest_people
 from gata_assets.tables.people.privacy_keys import PrivacyKeys, Tombstones
 from gata_assets.ticket_contract.source import TicketSource
 from gata_assets.tickets.assets.jobs import PREPARE_TICKETS
 from gata_assets.tickets.erasure.locator import TicketLocator, TicketPlaces
 from gata_assets.tickets.erasure.tombstones import TicketTombstones, subject_of
+from gata_assets.tickets.raw_files.raw_tickets import DECIMALS, raw_ticket_table
+from gata_assets.tickets.raw_files.ticket_files import ingest_ticket_file
 from gata_assets_tests.conftest import sqlite_of
 from gata_assets_tests.support.memory_store import FailingStore, MemoryStore
 from gata_assets_tests.support.scenario import BATCH_ID, FALLBACK_LABEL, world
@@ -187,3 +191,18 @@ def test_an_export_has_the_rows_and_the_lines_of_tickets(prepared: tuple[TicketS
         ("gata-low-vol", 203): 1,
     }
     assert not list(locator.export(People("acme", (subject_of(1),))))
+
+
+def test_a_file_that_comes_again_brings_no_ticket_back(tmp_path: Path) -> None:
+    target, embedded = LocalStore(str(tmp_path / "target")), tmp_path / "tickets.sqlite"
+    lines = [
+        {"id": number, "processed_data": "a text", "closed": closed, "closed_group_id_mapped": label}
+        for number, closed, label in ((1, 1_767_323_045, 5), (1, 1_767_323_046, None), (2, 1_767_323_045, 5))
+    ]
+    (tmp_path / "t.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    tombstones().add(target, [1], "letter", AT)
+    spec = mapped(raw_ticket_table(), DECIMALS)
+    erased = tombstones().erased(target)
+    file = tmp_path / "t.jsonl"
+    found = ingest_ticket_file(embedded, file, parse_format("jsonl"), spec, "t.jsonl", erased=erased)
+    assert (found.rows, found.valid, found.rejected, found.erased, found.quarantine) == (1, 1, 0, 2, None)
