@@ -89,7 +89,7 @@ LEVELS: tuple[dict[str, Room], ...] = (
     {
         "tickets": _room(
             "closed tickets to training files",
-            f"{_AWS} adbc_driver_manager adbc_driver_postgresql dagster numpy pandas pandera polars psycopg pyarrow "
+            f"{_AWS} {_ARRAYS} adbc_driver_manager adbc_driver_postgresql dagster msgspec pandas pandera psycopg "
             "pydantic rensa scipy sklearn tenacity types_boto3_rds_data types_boto3_secretsmanager",
         ),
         "interactions": _room(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from rich.table import Table
 
+from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.definitions import open_source
+from gata_assets.settings.governance.erased_tickets import ticket_tombstones
 from gata_assets.settings.model import Settings
 from gata_assets.ticket_contract.accounting import TicketAccount
 from gata_assets.ticket_contract.source import WindowRead
@@ -25,10 +28,11 @@ def check(settings: Settings, batch_id: str, *, as_table: bool) -> bool:
     there are none.
 
     The older window is read for the labels that are low-volume among the valid tickets, as in a batch. Raises
-    SourceError.
+    SourceError, PrivacyKeyError or StoreError.
     """
     found: list[InvalidTicket] = []
-    source = PreparedTickets(open_source(settings), settings.tickets.rules, LabelsOfOneRead())
+    find_erased = partial(ticket_tombstones(settings).erased, open_store(settings))
+    source = PreparedTickets(open_source(settings), settings.tickets.rules, LabelsOfOneRead(), find_erased)
     for name, read in _windows(source, settings, batch_id):
         invalid = list_invalid(read.tickets)
         found += invalid

@@ -95,6 +95,11 @@ class TenantLayout:
         """The folder of the log of what was asked, erased and exported (JSON)."""
         return f"{self.root}privacy/log/"
 
+    @property
+    def ticket_tombstones(self) -> str:
+        """The folder of the tombstones of erased people's tickets (JSON): rows of batches name nobody."""
+        return f"{self.root}privacy/tickets/"
+
     def features(self, batch_id: str, table: str | None = None) -> str:
         """The folder of a batch's features, or of one table of them."""
         return f"{self.root}features/{batch_id}/" + (f"{table}/" if table else "")

@@ -26,6 +26,7 @@ from gata_assets.orchestration.alerting.sensors import (
 )
 from gata_assets.orchestration.asset_options import AssetOptions
 from gata_assets.orchestration.jobs import PREPARE_SCHEDULE, batch_partitions, build_schedule
+from gata_assets.settings.governance.erased_tickets import ticket_tombstones
 from gata_assets.settings.model import Settings, load_settings
 from gata_assets.settings.table_specs import require_lake
 from gata_assets.settings.tenants import (
@@ -89,7 +90,11 @@ def build_definitions(
         lakes = lakes_prepared(settings, store) if ticket_source is None else ()
     source = _lake_of_tickets(settings, lakes)
     assets = build_ticket_assets(
-        settings.tickets.rules, options, batches_at_once=settings.project.backfill_chunk, table=source
+        settings.tickets.rules,
+        options,
+        batches_at_once=settings.project.backfill_chunk,
+        tombstones=ticket_tombstones(settings),
+        table=source,
     )
     interval = timedelta(minutes=settings.automation.sensor_interval_minutes)
     new_tickets = build_new_tickets_sensor(settings.arrival_rules, interval, partitions, _GENERAL)
@@ -191,7 +196,11 @@ def _as_resource(source: TicketSource | SharedTickets) -> Any:
 
 def build_source(settings: Settings) -> TicketSource:
     """The ticket source that the settings choose; drivers are imported when they are needed."""
-    what: dict[str, Any] = {"query": settings.tickets.query, "largest_text": settings.tickets.max_ticket_bytes}
+    what: dict[str, Any] = {
+        "query": settings.tickets.query,
+        "largest_text": settings.tickets.max_ticket_bytes,
+        "requester_column": settings.tickets.requester_column,
+    }
     match settings.tickets.source_kind:
         case SourceKind.SAMPLE | SourceKind.SQLITE:
             from gata_assets.tickets.sources.sqlite import SqliteTickets

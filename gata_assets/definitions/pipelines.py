@@ -19,6 +19,7 @@ from gata_assets.orchestration.failures import BatchFailure
 from gata_assets.orchestration.jobs import day_partitions
 from gata_assets.orchestration.pipelines import BatchPlaces, BatchRun, Pipeline, WithoutBatches
 from gata_assets.orchestration.runs import Runs, Written
+from gata_assets.settings.governance.erased_tickets import ticket_tombstones
 from gata_assets.settings.model import Settings
 from gata_assets.settings.tenants import lakes_prepared, sources_prepared, tenants_prepared
 from gata_assets.settings.values import SourceKind
@@ -115,7 +116,14 @@ def build_ticket_pipelines(bench: Workbench) -> list[Pipeline]:
     has_pages, is_recorded = settings.tickets.source_kind is SourceKind.DATA_API, dagster_home() is not None
     return [
         TicketPipeline(
-            build_store(settings), settings.tickets.rules, bench.ticket_job, source, chunk, has_pages, is_recorded
+            build_store(settings),
+            settings.tickets.rules,
+            bench.ticket_job,
+            source,
+            chunk,
+            has_pages,
+            is_recorded,
+            ticket_tombstones(settings),
         )
     ]
 

@@ -12,6 +12,7 @@ from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import SourceError
 from gata_assets.lake.days import CLOSED
 from gata_assets.lake.labels import WHOLE_NUMBER, LabelField
+from gata_assets.lake.requesters import find_requested
 from gata_assets.lake.snapshot import LakeSnapshots
 from gata_assets.lake.tables import TICKETS
 from gata_assets.storage.resource import ObjectStoreResource
@@ -86,6 +87,10 @@ class LakeTickets(TicketSource):
             tickets=pl.len(), text_bytes=size.sum(), largest_text=size.max().fill_null(0)
         )
         return tuple(LabelVolume(**row) for row in by_label.sort("label", nulls_last=True).iter_rows(named=True))
+
+    def find_tickets(self, people: Sequence[str]) -> frozenset[int]:
+        """See TicketSource; also raises DamagedTableError for a report."""
+        return find_requested(self.store, self.tenant, people)
 
     def probe(self) -> SourceReport:
         """See TicketSource."""

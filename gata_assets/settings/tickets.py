@@ -15,6 +15,7 @@ from gata_assets.settings.values import (
     SettingsGroup,
     SourceKind,
     arn,
+    column_name,
     label,
     select_statement,
     ticket_url,
@@ -33,6 +34,8 @@ from gata_assets.tickets.rules import (
 )
 
 SAMPLE_TICKETS_FILE = Path("gata-sample.sqlite")
+# Whose tickets are that are read from a table, which names no tenant.
+TENANT_OF_TICKETS = "default"
 _Arn = Annotated[str, AfterValidator(arn)]
 _Days = Annotated[int, Field(ge=1, le=3660)]
 
@@ -58,6 +61,11 @@ class TicketSettings(SettingsGroup):
         ],
     )
     """A SELECT statement that gives the columns of the ticket table from tables of your own, in place of it."""
+    requester_column: Annotated[str | None, AfterValidator(column_name)] = Field(
+        None, alias="TICKETS_REQUESTER_COLUMN", examples=["requester_id"]
+    )
+    """The column of the ticket table, or of TICKETS_QUERY, that has the id of who asked, spelled as in the database. It
+    says which tickets are of a person who is erased or exported."""
     low_volume_fallback_label: Annotated[int | str | None, BeforeValidator(label)] = Field(
         None, examples=["25000000000101"]
     )
@@ -117,6 +125,11 @@ class TicketSettings(SettingsGroup):
                 "TICKETS_QUERY goes with a database, and TICKETS_URL names a lake, whose tickets have the columns that "
                 "are needed; LABEL_FIELD chooses the label. Unset TICKETS_QUERY"
             )
+        if self.requester_column and self.source_kind is SourceKind.LAKE:
+            raise wrong(
+                "TICKETS_REQUESTER_COLUMN goes with a database, and TICKETS_URL names a lake, which knows who asked. "
+                "Unset TICKETS_REQUESTER_COLUMN"
+            )
         if self.source_kind is not SourceKind.SAMPLE and self.low_volume_fallback_label is None:
             raise wrong(
                 "LOW_VOLUME_FALLBACK_LABEL is missing: with tickets of your own it must name the group that "
@@ -140,6 +153,11 @@ class TicketSettings(SettingsGroup):
         """The tenant whose lake tickets are read from; None where they are read from elsewhere."""
         url = self.url.get_secret_value() if self.url else ""
         return url.removeprefix(LAKE) if url.startswith(LAKE) and not self.db_arn else None
+
+    @property
+    def tenant(self) -> str:
+        """Whose tickets batches are prepared from."""
+        return self.lake_tenant or TENANT_OF_TICKETS
 
     @property
     def sqlite_path(self) -> Path:

@@ -115,6 +115,13 @@ def select_statement(value: str) -> str:
         raise wrong(str(error)) from None
 
 
+def column_name(value: str) -> str:
+    """A column's name, which is quoted in statements."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", value):
+        raise wrong("is not a column's name (1 to 63 of A-Z a-z 0-9 _, the first no digit)")
+    return value
+
+
 def bucket_name(value: str) -> str:
     """A bucket's name, without a scheme or a path."""
     if value.startswith("s3://") or "/" in value:

@@ -23,9 +23,18 @@ _MOST_ATTEMPTS = 20
 class FixedKeysWrite:
     """One write of a folder's files under fixed names."""
 
-    def __init__(self, store: ObjectStore, folder: str, names: Sequence[str]) -> None:
-        """`names` are all file names that the dataset can have below the folder of its manifest."""
-        self._store, self._folder, self._names = store, folder, names
+    def __init__(
+        self, store: ObjectStore, folder: str, names: Sequence[str], *, expected: Version | None = None
+    ) -> None:
+        """Set up without reading anything.
+
+        Args:
+            store: The target.
+            folder: The folder of the dataset's manifest.
+            names: All file names that the dataset can have below it.
+            expected: The version of the manifest that may be replaced, if no other may.
+        """
+        self._store, self._folder, self._names, self._expected = store, folder, names, expected
         self._key = folder + MANIFEST_FILE
         self._token = token_hex(8)
         self._claim: Version | None = None
@@ -67,7 +76,7 @@ class FixedKeysWrite:
             notes = notes_of(found.content)
             claim = notes.get("claim", {})
             if claim.get("token") != self._token:
-                if self._claim is not None:
+                if self._claim is not None or self._expected not in (None, found.version):
                     raise self._superseded()
                 self._note_unresolved({name: [version] for name, version in claim.get("seen", {}).items()})
             self._note_unresolved(notes.get("unresolved", {}))

@@ -20,8 +20,9 @@ SECONDS_PER_HOUR = 3_600
 ROUTED_BY_API = "routed_by_api"
 ROUTED_BY_MAPPING = "routed_by_mapping"
 TOO_LARGE = "too_large"
-# Why a batch leaves out a ticket that the source returned, before the invalid ones: its text had only content that
-# normalization removes.
+# Why a batch leaves out a ticket that the source returned, before all others: whoever asked was erased since.
+ERASED = "erased"
+# Before the invalid ones: its text had only content that normalization removes.
 EMPTIED = "emptied_by_normalization"
 # Why a dataset does not contain a ticket that the source returned, or that has another label than those read.
 LOW_VOLUME = "low_volume"
@@ -57,12 +58,19 @@ class HourlyCounts:
         return HourlyCounts(self.hours[inside], self.reasons[inside], self.tickets[inside])
 
     def joined(self, other: HourlyCounts) -> HourlyCounts:
-        """The counts of both, which are of different windows."""
+        """The sum of both."""
         return HourlyCounts(
             np.concatenate([self.hours, other.hours]),
             np.concatenate([self.reasons, other.reasons]),
             np.concatenate([self.tickets, other.tickets]),
         )
+
+    def left_out(self, closed: NDArray[np.int64], reason: str) -> HourlyCounts:
+        """The counts after tickets that train are left out for a reason; `closed` has the epoch seconds of each."""
+        hours, tickets = np.unique(closed // SECONDS_PER_HOUR, return_counts=True)
+        kept, others = (np.full(len(hours), name, np.object_) for name in ("", reason))
+        moved = np.concatenate([hours, hours]), np.concatenate([kept, others]), np.concatenate([-tickets, tickets])
+        return self.joined(HourlyCounts(*moved))
 
     def account(self) -> TicketAccount:
         """The account of the window: tickets that train are kept."""

@@ -7,8 +7,9 @@ validates no row and writes nothing. `sql` has the statements.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -111,6 +112,17 @@ class TicketSource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     @abstractmethod
     def measure(self, window: Window, labels: Sequence[Label] | None = None) -> tuple[LabelVolume, ...]:
         """Measure what `read_tickets` would read, by label, in one statement; raises SourceError."""
+
+    def find_tickets(self, people: Sequence[str]) -> frozenset[int] | None:  # noqa: ARG002 (who knows it uses them)
+        """The ids of the tickets that people asked, closed or not; None where nothing says who asked.
+
+        Raises SourceError, or StoreError.
+        """
+        return None
+
+    def read_by_id(self, ids: Iterable[int]) -> Iterator[Mapping[str, Any]]:  # noqa: ARG002 (who knows it uses them)
+        """These tickets (`Tickets` columns), closed or not, where nothing else exports them; raises SourceError."""
+        yield from ()
 
     @abstractmethod
     def probe(self) -> SourceReport:

@@ -93,7 +93,7 @@ def apply_low_volume_policy(
     """
     is_low_volume = tickets["label"].isin(decision.low_volume_labels)
     affected = int(is_low_volume.sum())
-    new_label = _label_of_low_volume_tickets(decision.is_needed, rules.low_volume_policy, fallback_label)
+    new_label = label_of_low_volume_tickets(decision.is_needed, rules.low_volume_policy, fallback_label)
     if new_label is None:
         is_kept = ~is_low_volume.to_numpy(dtype=bool)
         general = GeneralTickets(tickets[is_kept].reset_index(drop=True), is_kept, relabeled=0, removed=affected)
@@ -105,7 +105,8 @@ def apply_low_volume_policy(
     return general
 
 
-def _label_of_low_volume_tickets(has_dataset: bool, policy: LowVolumePolicy, fallback_label: int) -> int | None:
+def label_of_low_volume_tickets(has_dataset: bool, policy: LowVolumePolicy, fallback_label: int) -> int | None:
+    """The label that low-volume tickets get in the general dataset; None if it does not contain them."""
     if policy is LowVolumePolicy.ROUTER:
         return ASK_LOW_VOLUME_LABEL if has_dataset else fallback_label
     return fallback_label if has_dataset else None

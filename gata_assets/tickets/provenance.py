@@ -22,6 +22,8 @@ PROVENANCE = "provenance"
 FILE_KEY = b"gata_assets"
 SHA256 = "sha256"
 LABEL_NAMES = "label_names"
+# In the manifest of a dataset that people were erased from: its digest before, which Dagster has recorded.
+COUNTS_AS = "counts_as"
 
 # The settings that shape a table, by table.
 _OF_TICKETS = ("TRAINING_PERIOD", "ON_INVALID_TICKETS", "MAX_TICKET_BYTES", "TEXT_NORMALIZATION")
@@ -47,7 +49,7 @@ def batch_status(general: Manifest | None, low_volume: Manifest | None, rules: P
     # Earlier releases wrote texts as they were, and did not say how many tickets they left out.
     is_earlier = any("tickets" not in manifest.details for manifest in (general, low_volume))
     differences = {Reason.SETTINGS} if is_earlier or rules.differ_from(general.settings) else frozenset()
-    return BatchStatus.of(differences, version=low_volume.digest)
+    return BatchStatus.of(differences, version=str(low_volume.details.get(COUNTS_AS, low_volume.digest)))
 
 
 def stamp(

@@ -191,3 +191,13 @@ def test_a_late_version_changes_its_day_alone(tmp_path: Path) -> None:
     after = days(lake(tmp_path, [("late.json", page([late]))]), VERSIONS_FILE, CURRENT_FILE)
     changed = {folder for folder in first if first[folder] != after[folder]}
     assert first.keys() == after.keys() and changed == {f"{FOLDER}{late['created_at'][:10]}/"}
+
+
+def test_a_ticket_is_of_whom_its_newest_version_names(tmp_path: Path) -> None:
+    last = max(VERSIONS, key=lambda version: version["generated_timestamp"])
+    moved = {**last, "generated_timestamp": last["generated_timestamp"] + 60, "requester_id": 77}
+    store = lake(tmp_path, [("a.jsonl", lines([moved])), ("b.jsonl", lines(VERSIONS))])
+    source = LakeTickets(store=store, tenant=TENANT)
+    newest = {version["id"]: version["requester_id"] for version in (*VERSIONS, moved)}
+    for people in (["77"], [str(last["requester_id"]), "no-one"], []):
+        assert source.find_tickets(people) == {one for one, asked in newest.items() if str(asked) in people}

@@ -14,7 +14,9 @@ from gata_assets.orchestration.pipelines import run_batches
 from gata_assets.orchestration.runs import Runs
 from gata_assets.settings.model import Settings
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.storage.people.tombstones import TombstoneReader
 from gata_assets.tickets.assets.pipeline import TicketPipeline
+from gata_assets.tickets.erasure.tombstones import TicketTombstones
 from gata_assets_tests.support.scenario import RULES
 
 
@@ -35,6 +37,13 @@ def ticket_plan(store: ObjectStore, batch_ids: Sequence[str]) -> Plan:
         raise AssertionError("a plan reads manifests alone")
 
     pipeline = TicketPipeline(
-        store=store, rules=RULES, job=never, open_source=never, chunk=744, has_pages=False, is_recorded=False
+        store=store,
+        rules=RULES,
+        job=never,
+        open_source=never,
+        chunk=744,
+        has_pages=False,
+        is_recorded=False,
+        tombstones=TicketTombstones(TombstoneReader(), "default"),
     )
     return pipeline.plan(batch_ids, again=False)

@@ -36,12 +36,15 @@ def run(
     subjects_file: Path | None,
     request: str | None,
     *,
+    tickets: Sequence[int],
+    tickets_file: Path | None,
     as_table: bool,
 ) -> bool:
     """Erase people, show each place, and return whether nothing of theirs is left; raises as `erasing.erase`, and as
     `ErasureRequests.ask`.
     """
-    ids, name = given_ids(subjects, subjects_file, is_needed=request is None), request_name(request)
+    ids = given_ids(subjects, subjects_file, tickets, tickets_file, is_needed=request is None)
+    name = request_name(request)
     places, by = find_places(settings, open_store(settings)), command_actor()
     asked = places.requests.ask(tenant, ids, name, by) if ids else _find(places.requests, tenant, name)
     console = text_console()
@@ -88,7 +91,8 @@ def _push(settings: Settings, requests: ErasureRequests, tenant: str) -> None:
 def _line(cleared: Cleared) -> str:
     removed = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in cleared.removed.items() if count)
     remains = f" Remains: {cleared.remains}" if cleared.remains else ""
-    return f"  {cleared.place}: {cleared.objects:,}{f' ({removed})' if removed else ''}.{remains}"
+    note = f" {cleared.note}." if cleared.note else ""
+    return f"  {cleared.place}: {cleared.objects:,}{f' ({removed})' if removed else ''}.{remains}{note}"
 
 
 def _summary(found: Erased) -> list[str]:

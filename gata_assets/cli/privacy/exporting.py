@@ -28,12 +28,14 @@ def run(
     request: str | None,
     to: Path,
     *,
+    tickets: Sequence[int],
+    tickets_file: Path | None,
     as_table: bool,
 ) -> bool:
     """Export a person, show each file, and return whether all that there is of them is in it; raises as
     `export_person` and `new_archive`.
     """
-    ids, name = given_ids(subjects, subjects_file), request_name(request)
+    ids, name = given_ids(subjects, subjects_file, tickets, tickets_file), request_name(request)
     console = text_console()
 
     def show(found: PlaceFile) -> None:

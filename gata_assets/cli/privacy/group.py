@@ -20,6 +20,20 @@ _SUBJECTS_FILE = click.option(
     help="A file with an id in each line, - for standard input: other users of a machine see a command's options.",
 )
 
+_TICKETS = click.option(
+    "--ticket",
+    "tickets",
+    type=click.IntRange(-(10**18) + 1, 10**18 - 1),
+    multiple=True,
+    metavar="ID",
+    help="A ticket of theirs, of those that batches are prepared from; may be repeated.",
+)
+_TICKETS_FILE = click.option(
+    "--tickets-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),
+    help="A file with the id of a ticket of theirs in each line, - for standard input.",
+)
+
 
 @click.group(cls=options.Commands)
 def privacy() -> None:
@@ -36,6 +50,8 @@ def privacy() -> None:
 @_TENANT
 @click.option("--subject", "subjects", multiple=True, metavar="ID", help="Who, as tables name them; may be repeated.")
 @_SUBJECTS_FILE
+@_TICKETS
+@_TICKETS_FILE
 @click.option(
     "--request",
     metavar="NAME",
@@ -48,11 +64,13 @@ def erase(
     tenant: str,
     subjects: tuple[str, ...],
     subjects_file: Path | None,
+    tickets: tuple[int, ...],
+    tickets_file: Path | None,
     request: str | None,
     as_table: bool,
     settings: Settings,
 ) -> bool:
-    """Erase people of a tenant from raw files, staged and rejected rows, curated tables, features and training rows.
+    """Erase people of a tenant from raw files, staged and rejected rows, curated tables, features and training data.
 
     From the first moment on, nobody reads what precedes the request, and nothing of it comes back by another delivery,
     a replay or a backfill. Then everything that exists in the target is read and searched. PRIVACY_KEYS is needed. The
@@ -62,7 +80,16 @@ def erase(
     with options.imports_uncollected():
         from gata_assets.cli.privacy import erasing as command
 
-    return command.run(settings, tenant, subjects, subjects_file, request, as_table=as_table)
+    return command.run(
+        settings,
+        tenant,
+        subjects,
+        subjects_file,
+        request,
+        tickets=tickets,
+        tickets_file=tickets_file,
+        as_table=as_table,
+    )
 
 
 @privacy.command()
@@ -81,6 +108,8 @@ def erase(
     help="Who, as tables name them; repeated for all ids of the same person: each person has a request of their own.",
 )
 @_SUBJECTS_FILE
+@_TICKETS
+@_TICKETS_FILE
 @click.option("--request", metavar="NAME", help="The request's name in the log. [default: a new one, which is shown]")
 @click.option(
     "--to",
@@ -95,6 +124,8 @@ def export(
     tenant: str,
     subjects: tuple[str, ...],
     subjects_file: Path | None,
+    tickets: tuple[int, ...],
+    tickets_file: Path | None,
     request: str | None,
     to: Path,
     as_table: bool,
@@ -108,7 +139,17 @@ def export(
     with options.imports_uncollected():
         from gata_assets.cli.privacy import exporting as command
 
-    return command.run(settings, tenant, subjects, subjects_file, request, to, as_table=as_table)
+    return command.run(
+        settings,
+        tenant,
+        subjects,
+        subjects_file,
+        request,
+        to,
+        tickets=tickets,
+        tickets_file=tickets_file,
+        as_table=as_table,
+    )
 
 
 @privacy.command("requests")

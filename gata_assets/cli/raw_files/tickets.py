@@ -15,6 +15,7 @@ from gata_assets.cli.raw_files.given_files import GivenFile, find_files
 from gata_assets.cli.raw_files.mapping_options import MappingOptions
 from gata_assets.cli.raw_files.mapping_words import as_mapping
 from gata_assets.cli.raw_files.outcomes import try_file
+from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
 from gata_assets.curation.files.formats import FileFormat, printable
 from gata_assets.curation.mappings.hints import Hints, plain
@@ -23,11 +24,13 @@ from gata_assets.curation.mappings.preview import ExplainedTable
 from gata_assets.errors import MappingError, SettingsError
 from gata_assets.lake.flat_exports import CLOSED_AT, DESCRIPTION, FLAT, LABEL, SUBJECT, in_lake, text_mapping
 from gata_assets.lake.tables import TICKETS
+from gata_assets.settings.governance.erased_tickets import ticket_tombstones
 from gata_assets.settings.model import Settings
 from gata_assets.settings.values import SourceKind
 from gata_assets.tables.mapped_table import mapped
 from gata_assets.tables.raw_mapping import RawMapping, merge_mappings
 from gata_assets.tables.spec import TableSpec
+from gata_assets.tickets.erasure.tombstones import ErasedTickets
 from gata_assets.tickets.raw_files.raw_tickets import (
     CLOSED_COLUMN,
     DECIMALS,
@@ -82,7 +85,8 @@ class _Outcome:
         """Why nothing of it is in the store; continues the file's name."""
         if self.refused is None and not self.ingested.valid:
             rules = ", ".join(f"{rows:,} broke {rule}" for rule, rows in self.ingested.rejected_by_rule.items())
-            return f"has no valid row among its {self.ingested.rows:,}: {rules or 'it has none'}."
+            erased = f"; {self.ingested.erased:,} more are of tickets that were erased" if self.ingested.erased else ""
+            return f"has no valid row among its {self.ingested.rows:,}: {rules or 'it has none'}{erased}."
         return self.refused
 
     def show(self, store: Path, *, as_table: bool) -> None:
@@ -102,6 +106,7 @@ class _Outcome:
                     "new": found.new,
                     "rejected": found.rejected,
                     "rejected_by_rule": dict(found.rejected_by_rule),
+                    "erased": found.erased,
                     "quarantine": str(found.quarantine) if found.quarantine else None,
                     "reason": self.reason,
                     "seconds": round(self.seconds, 3),
@@ -118,6 +123,8 @@ class _Outcome:
             lines.append(
                 f"  {store}: {found.new:,} new tickets, {found.valid - found.new:,} rows in place of earlier ones"
             )
+        if found.erased:
+            lines.append(f"  {found.erased:,} rows of tickets that were erased were left out")
         lines += [f"  {rows:,} broke {rule}" for rule, rows in found.rejected_by_rule.items()]
         if not found.valid:
             lines.append("  NOTHING VALID: the store is as before")
@@ -135,16 +142,17 @@ def run(
 ) -> bool:
     """Put files into the ticket store, each as a whole, show each, and return whether all have valid rows.
 
-    Raises SettingsError without an embedded store, MappingError for options that do not fit, and RawFileError if no
-    file is found or a format is unknown.
+    Raises SettingsError without an embedded store, PrivacyKeyError without a key that is needed, MappingError for
+    options that do not fit, and RawFileError if no file is found or a format is unknown.
     """
     store = _store_of(settings)
     spec = _table_of(options, columns)
     choice = MappingChoice(spec.mapping)
     most = settings.interactions.curation_rules.max_decoded_bytes
+    erased = ticket_tombstones(settings).erased(open_store(settings))
     outcomes = []
     for file in find_files(files, file_format, lambda _: choice):
-        outcomes.append(_ingest(store, file, spec, most))
+        outcomes.append(_ingest(store, file, spec, most, erased))
         outcomes[-1].show(store, as_table=as_table)
     return all(outcome.reason is None for outcome in outcomes)
 
@@ -225,12 +233,19 @@ def _table_of(options: MappingOptions, columns: TicketColumns) -> TableSpec:
     return mapped(spec, merge_mappings(merge_mappings(DECIMALS, as_mapping(options, spec)), columns.mapping))
 
 
-def _ingest(store: Path, file: GivenFile, spec: TableSpec, max_decoded_bytes: int) -> _Outcome:
+def _ingest(store: Path, file: GivenFile, spec: TableSpec, max_decoded_bytes: int, erased: ErasedTickets) -> _Outcome:
     started = perf_counter()
 
     def ingest(file_format: FileFormat, show: Callable[[int], None]) -> IngestedTickets:
         return ingest_ticket_file(
-            store, file.source, file_format, spec, file.own_name, progress=show, max_decoded_bytes=max_decoded_bytes
+            store,
+            file.source,
+            file_format,
+            spec,
+            file.own_name,
+            erased=erased,
+            progress=show,
+            max_decoded_bytes=max_decoded_bytes,
         )
 
     found = try_file(file, ingest)

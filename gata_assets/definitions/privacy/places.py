@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.layout import is_tenant_name
+from gata_assets.definitions import open_source
 from gata_assets.definitions.lake import open_lake_curator, open_online_place
 from gata_assets.definitions.messages import build_decoder, build_roll_up
 from gata_assets.definitions.privacy.masked_names import masked_names
@@ -30,10 +31,13 @@ from gata_assets.interactions.curated.curator import Curator
 from gata_assets.interactions.erasure import BatchLocator
 from gata_assets.lake.tables import TICKETS
 from gata_assets.orchestration.homes import HOME_OF_DIRECTORY
+from gata_assets.settings.governance.erased_tickets import ticket_tombstones
 from gata_assets.settings.model import Settings
 from gata_assets.settings.table_specs import all_tables, curation_rules, has_own_tickets
+from gata_assets.settings.values import SourceKind
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.tickets.erasure.locator import TicketLocator, TicketPlaces
 
 # Below it are the folders of sources, each below a folder of raw, curated or prod.
 _SHOP = "shop/"
@@ -51,8 +55,9 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
         # The lake's, which has curated tables of its own.
         del tables[TICKETS]
         curators.append(partial(open_lake_curator, settings, store=store))
-    # Events first: they are in raw files then.
+    # Tickets first of all, since rows of a lake say whose they are; then events, which are in raw files then.
     locators: list[Locator] = [
+        _tickets(settings, store),
         EventLogLocator(store, build_roll_up(settings, store), curators, build_decoder(settings)),
         *(TableLocator(opened, partial(EventOrigins, store)) for opened in curators),
         BatchLocator(store),
@@ -92,6 +97,21 @@ def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection)
     tables = tuple(settings.kafka.topics.tables)
     places = TopicPlaces(store, connection, settings.kafka.group_id, tables, settings.privacy.deadline)
     return TopicLocator(places), TopicHaystack(places)
+
+
+def _tickets(settings: Settings, store: ObjectStore) -> TicketLocator:
+    own, kind = settings.tickets, settings.tickets.source_kind
+    is_sqlite = kind is SourceKind.SQLITE and own.query is None
+    return TicketLocator(
+        TicketPlaces(
+            store,
+            open_source(settings),
+            ticket_tombstones(settings),
+            embedded=own.sqlite_path if is_sqlite else None,
+            is_sample=kind is SourceKind.SAMPLE,
+            is_lake=kind is SourceKind.LAKE,
+        )
+    )
 
 
 def concerns(tenant: str, key: str) -> bool:

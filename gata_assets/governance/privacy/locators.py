@@ -55,12 +55,14 @@ class Cleared:
         objects: how many objects, or partitions, had something of theirs.
         removed: rows, records or keys, by kind.
         remains: what is not removed here, why, and until when; empty if nothing remains.
+        note: what to know besides, which leaves nothing undone.
     """
 
     place: str
     objects: int
     removed: Mapping[str, int] = field(default_factory=dict)
     remains: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOMa
 from gata_assets.tickets.assets.jobs import GROUP
 from gata_assets.tickets.assets.run import TicketRun
 from gata_assets.tickets.assets.steps import STEPS, TicketStep
+from gata_assets.tickets.erasure.tombstones import TicketTombstones
 from gata_assets.tickets.rules import NearDuplicatePolicy, PreparationRules, TextNormalization
 from gata_assets.tickets.schema import Tickets
 
@@ -51,7 +52,12 @@ def ticket_table_spec() -> dg.AssetSpec:
 
 
 def build_ticket_assets(
-    rules: PreparationRules, options: AssetOptions, *, batches_at_once: int, table: dg.AssetDep | None = None
+    rules: PreparationRules,
+    options: AssetOptions,
+    *,
+    batches_at_once: int,
+    tombstones: TicketTombstones,
+    table: dg.AssetDep | None = None,
 ) -> dg.AssetsDefinition:
     """The five ticket assets.
 
@@ -59,6 +65,7 @@ def build_ticket_assets(
         rules: What shapes the datasets.
         options: What all assets share.
         batches_at_once: The batches of a range whose tickets are read together; a run's memory grows with them.
+        tombstones: The tickets that were erased.
         table: What tickets are read from; by default the ticket table.
     """
     source = table or dg.AssetDep(TICKET_TABLE)
@@ -90,6 +97,7 @@ def build_ticket_assets(
             code_version=options.code_version,
             tables=parquet_tables,
             datasets=training_datasets,
+            tombstones=tombstones,
             preview_rows=options.preview_rows,
         )
         events = run.run(context.partition_keys, ticket_source, batches_at_once=batches_at_once)

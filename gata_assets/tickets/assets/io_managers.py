@@ -41,6 +41,17 @@ class Stored:
     metadata: Mapping[str, dg.MetadataValue[Any]]
 
 
+def encode_table(table: pa.Table, provenance: Mapping[str, Any]) -> bytes:
+    """A table as the bytes of its file."""
+    # In one chunk: Parquet starts a page at each chunk, so the bytes would depend on how tickets were read.
+    noted = table.combine_chunks().replace_schema_metadata({FILE_KEY: json.dumps(provenance).encode()})
+    buffer = pa.BufferOutputStream()
+    # Texts rarely repeat: a dictionary for them would cost a fifth of the time and a seventh of the size.
+    pq.write_table(noted, buffer, compression="zstd", use_dictionary=["label"])
+    content: bytes = buffer.getvalue().to_pybytes()
+    return content
+
+
 class ParquetIOManager(dg.ConfigurableIOManager):
     """Stores one pandas table per partition at `intermediate/{asset}/{batch_id}.parquet`, compressed with zstd.
 
@@ -52,13 +63,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     def write(self, batch_id: str, asset: str, table: pd.DataFrame) -> Stored:
         """Write one batch's table."""
         key = table_key(asset, batch_id)
-        # In one chunk: Parquet starts a page at each chunk, so the bytes would depend on how tickets were read.
-        arrow = pa.Table.from_pandas(table, preserve_index=False).combine_chunks()
-        provenance = {FILE_KEY: json.dumps(table.attrs[PROVENANCE]).encode()}
-        buffer = pa.BufferOutputStream()
-        # Texts rarely repeat: a dictionary for them would cost a fifth of the time and a seventh of the size.
-        pq.write_table(arrow.replace_schema_metadata(provenance), buffer, compression="zstd", use_dictionary=["label"])
-        content = buffer.getvalue().to_pybytes()
+        content = encode_table(pa.Table.from_pandas(table, preserve_index=False), table.attrs[PROVENANCE])
         self.store.write(key, content)
         return Stored(sha256(content).hexdigest(), _place(self.store, "path", key))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import dagster as dg
@@ -24,6 +25,7 @@ from gata_assets.ticket_contract.source import LabelVolume, TicketSource
 from gata_assets.tickets.assets.prepared_read import PreparedTickets
 from gata_assets.tickets.assets.steps import STEPS
 from gata_assets.tickets.backfill_estimate import SpanVolume, Volume, estimate_backfill
+from gata_assets.tickets.erasure.tombstones import TicketTombstones
 from gata_assets.tickets.labels.stored_labels import StoredLabels
 from gata_assets.tickets.provenance import batch_status
 from gata_assets.tickets.rules import PreparationRules
@@ -52,8 +54,8 @@ class TicketPipeline:
     """From closed tickets to training files, for all tickets together.
 
     `job` resolves the job that prepares tickets, from the source of the settings or from tickets that several runs
-    share; `chunk` batches share a read. `has_pages` and `is_recorded` are for the estimate: whether tickets come from
-    the RDS Data API, and whether an instance records the runs.
+    share; `chunk` batches share a read, without the tickets of `tombstones`. `has_pages` and `is_recorded` are for the
+    estimate: whether tickets come from the RDS Data API, and whether an instance records the runs.
     """
 
     store: ObjectStore
@@ -63,6 +65,7 @@ class TicketPipeline:
     chunk: int
     has_pages: bool
     is_recorded: bool
+    tombstones: TicketTombstones
 
     name: ClassVar[str] = "tickets"
     scope: ClassVar[str] = ""
@@ -114,7 +117,8 @@ class TicketPipeline:
             ranges = consecutive(chunk)
             shared = None
             if len(ranges) > 1:
-                source = PreparedTickets(self.open_source(), self.rules, StoredLabels(self.store))
+                find_erased = partial(self.tombstones.erased, self.store)
+                source = PreparedTickets(self.open_source(), self.rules, StoredLabels(self.store), find_erased)
                 shared = SharedTickets(source, [windows_of(batch_id, self.rules) for batch_id in chunk])
             # The batches of a single run share their read in any case.
             job = self.job(shared)

@@ -1,26 +1,34 @@
 """A source's tickets in the form that batches share, worked out once for each row that is read.
 
-Names of labels become ids, and texts are normalized by the rules. Between a source and a shared read; what new names
-get is kept by the `LabelIds` that are given.
+Erased tickets are left out, names of labels become ids, and texts are normalized by the rules. Between a source and a
+shared read; what new names get is kept by the `LabelIds` that are given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gata_assets.batches import Window
 from gata_assets.ticket_contract.source import Label, SourceReport, TicketSource, WindowRead
+from gata_assets.tickets.erasure.tombstones import ErasedTickets
 from gata_assets.tickets.labels.label_map import LabelIds, clean_name, has_names, with_label_ids
 from gata_assets.tickets.rules import PreparationRules, TextNormalization
 from gata_assets.tickets.texts import with_normalized_texts
 
 
 class PreparedTickets:
-    """A source whose labels are integers, and whose texts are normalized if the rules say so."""
+    """A source without erased tickets; labels are integers, and texts are normalized if the rules say so."""
 
-    def __init__(self, source: TicketSource, rules: PreparationRules, labels: LabelIds) -> None:
-        self._source = source
+    def __init__(
+        self,
+        source: TicketSource,
+        rules: PreparationRules,
+        labels: LabelIds,
+        find_erased: Callable[[], ErasedTickets],
+    ) -> None:
+        """`find_erased` gives the tickets that were erased up to now."""
+        self._source, self._find_erased = source, find_erased
         self._rules = rules
         self._labels = labels
         self._has_names: bool | None = None
@@ -31,9 +39,12 @@ class PreparedTickets:
         Raises:
             DataRuleError: Names cannot be those of labels.
             SourceError: The database cannot be read.
-            StoreError: The ids of names cannot be read or kept.
+            PrivacyKeyError: Which tickets were erased cannot be known without a key.
+            StoreError: The ids of names cannot be read or kept, or the tombstones not be read.
         """
         read = self._source.read_window(window, self._asked_for(window, labels))
+        # After the read: of what is erased from then on, the batch loses its rows once it is written.
+        read = self._find_erased().without(read)
         tickets = read.tickets
         self._has_names = has_names(tickets)
         if self._has_names:

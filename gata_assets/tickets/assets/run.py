@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeGuard
 
 import dagster as dg
 import pandas as pd
 
-from gata_assets.errors import ChecksFailedError
+from gata_assets.errors import ChecksFailedError, ConflictError
 from gata_assets.orchestration import checks
 from gata_assets.orchestration.asset_pages.preview import preview
 from gata_assets.orchestration.dagster_private import kept_open
@@ -27,11 +28,16 @@ from gata_assets.tickets.assets.io_managers import DatasetIOManager, ParquetIOMa
 from gata_assets.tickets.assets.prepared_read import PreparedTickets
 from gata_assets.tickets.assets.steps import TicketStep
 from gata_assets.tickets.assets.windows_read import TicketsOfBatches
+from gata_assets.tickets.erasure.batches import erase_batch
+from gata_assets.tickets.erasure.tombstones import TicketTombstones
 from gata_assets.tickets.labels.stored_labels import StoredLabels
 from gata_assets.tickets.provenance import SHA256, stamp
 from gata_assets.tickets.rules import PreparationRules
-from gata_assets.tickets.sources.shared_read import SharedTickets
+from gata_assets.tickets.sources.shared_read import SharedTickets, TicketReader
 from gata_assets.tickets.training_files import Dataset
+
+# In place of a request's name, in the manifests of a batch that tickets were erased from while it was prepared.
+_WHILE_PREPARED = "while it was prepared"
 
 
 @dataclass
@@ -61,6 +67,7 @@ class TicketRun:
     code_version: str
     tables: ParquetIOManager
     datasets: DatasetIOManager
+    tombstones: TicketTombstones
     preview_rows: int = 0
     _ended: set[str] = field(default_factory=set)
     _being_written: tuple[str, Future[list[_Asset]]] | None = None
@@ -92,7 +99,11 @@ class TicketRun:
         """Prepare batches that share a read; its last batch may still be unwritten on return."""
         # Tickets that runs share have been prepared already.
         labels = StoredLabels(self.tables.store)
-        prepared = source if isinstance(source, SharedTickets) else PreparedTickets(source, self.rules, labels)
+        if not isinstance(source, SharedTickets):
+            find_erased = partial(self.tombstones.erased, self.tables.store)
+            prepared: TicketReader = PreparedTickets(source, self.rules, labels, find_erased)
+        else:
+            prepared = source
         shared = TicketsOfBatches(prepared, batch_ids, self.rules)
         for batch_id in batch_ids:
             batch = BatchInProgress(
@@ -132,7 +143,18 @@ class TicketRun:
             except Exception as error:  # noqa: BLE001 (kept as the batch's failure, which ends the run)
                 missing.add(asset.name)
                 asset.error = error
+        self._erase_again(batch, tried)
         return tried
+
+    def _erase_again(self, batch: BatchInProgress, written: Sequence[_Asset]) -> None:
+        """Remove the tickets that were erased since they were read: the erasure may have passed this batch already."""
+        store, tables = self.tables.store, [asset.result for asset in written]
+        erased = self.tombstones.erased(store)
+        rows = [table for result in tables for table in (result.value, result.quarantined) if _has_ids(table)]
+        if any(erased.rows_of(table) is not None for table in rows):
+            # Whoever changes the batch at this moment does the same.
+            with suppress(ConflictError):
+                erase_batch(store, batch.batch_id, erased.are_erased, _WHILE_PREPARED)
 
     def _write_asset(self, batch: BatchInProgress, asset: _Asset) -> None:
         started = perf_counter()
@@ -193,6 +215,10 @@ class TicketRun:
         yield from checks.evaluations(
             key, batch_id, result.outcomes, only_warned_of=result.only_warned_of, target=record
         )
+
+
+def _has_ids(value: pd.DataFrame | Dataset | None) -> TypeGuard[pd.DataFrame]:
+    return isinstance(value, pd.DataFrame) and "id" in value
 
 
 def _training_rows(value: pd.DataFrame | Dataset) -> Iterator[Mapping[str, Any]]:

@@ -24,6 +24,7 @@ from gata_assets.storage.local import LocalStore
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
+from gata_assets.tickets.erasure.tombstones import ErasedTickets
 from gata_assets.tickets.raw_files.raw_tickets import TEXT_COLUMN, to_ticket_rows, with_required_columns
 from gata_assets.tickets.raw_files.ticket_store import store_transaction
 
@@ -40,6 +41,19 @@ class TicketBlock:
     tickets: pl.DataFrame
     rejected: pa.Table
     rejected_by_rule: Mapping[str, int]
+
+    def without(self, erased: ErasedTickets) -> TicketBlock:
+        """The block without tickets that were erased, as if they had never been in the file."""
+        is_erased = erased.are_erased(self.tickets["id"], self.tickets["closed"])
+        kept = self.tickets if is_erased is None else self.tickets.filter(~pl.Series(is_erased))
+        rejected, by_rule = self.rejected, self.rejected_by_rule
+        if len(rejected):
+            rows = erased.without_rejected(pl.DataFrame(rejected))
+            if len(rows) < len(rejected):
+                rejected = rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(rejected.schema)
+                by_rule = Counter(rows["rules"].explode().to_list() if len(rows) else [])
+        gone = len(self.tickets) - len(kept) + len(self.rejected) - len(rejected)
+        return TicketBlock(self.rows - gone, kept, rejected, by_rule)
 
 
 def read_ticket_file(
@@ -69,7 +83,8 @@ class IngestedTickets:
     """What became of a file's rows.
 
     `valid` rows are in the store, as `new` tickets or in place of earlier rows; `quarantine` is the file of those that
-    were rejected, if there are any. Without valid rows the store is as before.
+    were rejected, if there are any. Without valid rows the store is as before. `erased` rows are of tickets that were
+    erased, and in no other number.
     """
 
     rows: int = 0
@@ -77,6 +92,7 @@ class IngestedTickets:
     new: int = 0
     rejected_by_rule: Mapping[str, int] = field(default_factory=dict)
     quarantine: Path | None = None
+    erased: int = 0
 
     @property
     def rejected(self) -> int:
@@ -95,10 +111,11 @@ def ingest_ticket_file(
     spec: TableSpec,
     name: str,
     *,
+    erased: ErasedTickets | None = None,
     progress: Callable[[int], None] = lambda _: None,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> IngestedTickets:
-    """Put a file's valid rows into the ticket store, all or none; the last row of an id counts.
+    """Put a file's valid rows into the ticket store, all or none; the last row of an id counts, and none of `erased`.
 
     The source is read once, into a private copy: it may be a FIFO. Rejected rows are in `{store}-quarantine/`, for its
     owner alone, before the others are in the store. The same content has the same result.
@@ -109,7 +126,7 @@ def ingest_ticket_file(
         SourceError: The store cannot be written.
         StoreError: The machine failed.
     """
-    rows = valid = new = 0
+    rows = valid = new = left_out = 0
     rejected: Counter[str] = Counter()
     quarantined = None
     with scratch_directory() as scratch:
@@ -119,14 +136,15 @@ def ingest_ticket_file(
                 for block in read_ticket_file(
                     scratch / "file", file_format, spec, printable(name), max_decoded_bytes=max_decoded_bytes
                 ):
-                    rows += block.rows
-                    valid += len(block.tickets)
-                    rejected.update(block.rejected_by_rule)
-                    transaction.upsert(block.tickets)
-                    quarantine.add(block.rejected)
-                    progress(rows)
+                    kept = block.without(erased) if erased else block
+                    rows, left_out = rows + kept.rows, left_out + block.rows - kept.rows
+                    valid += len(kept.tickets)
+                    rejected.update(kept.rejected_by_rule)
+                    transaction.upsert(kept.tickets)
+                    quarantine.add(kept.rejected)
+                    progress(rows + left_out)
                 if quarantine.parts(key):
-                    quarantined = _quarantine_of(store) / key
+                    quarantined = quarantine_of(store) / key
                     target = LocalStore(str(quarantined.parent))
                     target.write_file(key, scratch / "rejected", is_private=True)
                 new = transaction.new_tickets()
@@ -134,8 +152,9 @@ def ingest_ticket_file(
                     raise _NothingValidError
         except _NothingValidError:
             pass
-    return IngestedTickets(rows, valid, new, dict(sorted(rejected.items())), quarantined)
+    return IngestedTickets(rows, valid, new, dict(sorted(rejected.items())), quarantined, left_out)
 
 
-def _quarantine_of(store: Path) -> Path:
+def quarantine_of(store: Path) -> Path:
+    """The directory of the rejected rows of a store's files."""
     return store.with_name(f"{store.name}-quarantine")

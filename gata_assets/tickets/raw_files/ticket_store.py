@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -30,6 +30,15 @@ class StoreTransaction:
         """Add rows of the ticket table, or replace those of the same ids."""
         self._connection.executemany(_UPSERT, rows.select(TICKET_COLUMNS).iter_rows())
 
+    def tickets(self) -> pl.DataFrame:
+        """The `id` of each ticket, and when it was `closed` in epoch seconds, 0 or null while it is open."""
+        found = self._connection.execute("SELECT id, closed FROM ticket").fetchall()
+        return pl.DataFrame(found, schema={"id": pl.Int64, "closed": pl.Int64}, orient="row")
+
+    def delete(self, ids: Iterable[int]) -> None:
+        """Delete tickets."""
+        self._connection.executemany("DELETE FROM ticket WHERE id = ?", ((one,) for one in ids))
+
     def new_tickets(self) -> int:
         """How many tickets the store did not have before."""
         return self._count() - self._before
@@ -52,22 +61,35 @@ def store_transaction(path: Path) -> Iterator[StoreTransaction]:
     is_new = not path.exists()
     is_committed = False
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Texts of customers are for the owner, as those in quarantine.
-        path.touch(mode=0o600)
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with _connected(path) as connection:
             connection.execute("BEGIN IMMEDIATE")
             _require_table(connection, path)
             yield StoreTransaction(connection)
             connection.execute("COMMIT")
             is_committed = True
+    finally:
+        if is_new and not is_committed and path.exists() and not path.stat().st_size:
+            path.unlink()
+
+
+def overwrite_freed(path: Path) -> None:
+    """Rewrite the store without the bytes of rows that were deleted or replaced; raises SourceError."""
+    with _connected(path) as connection:
+        connection.execute("VACUUM")
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Texts of customers are for the owner, as those in quarantine.
+        path.touch(mode=0o600)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            yield connection
     except sqlite3.Error as error:
         raise SourceError(f"The ticket store {path} cannot be written: {_reason(error)}") from None
     except OSError as error:
         raise SourceError(f"The ticket store {path} cannot be written: {error.strerror}.") from None
-    finally:
-        if is_new and not is_committed and path.exists() and not path.stat().st_size:
-            path.unlink()
 
 
 def _require_table(connection: sqlite3.Connection, path: Path) -> None:

@@ -8,7 +8,7 @@ the rows match the table. Days that changed in between are read again. Measureme
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pyarrow as pa
@@ -49,6 +49,8 @@ class DataApiTickets(SqlTicketSource):
     cluster_arn: str
     secret_arn: str
     region: str
+    # A row has at most 64 KB, a response 1 MiB.
+    tickets_at_once: ClassVar[int] = 15
     resume_wait_seconds: float = data_api_client.RESUME_WAIT_SECONDS
     _database: str | None = PrivateAttr(default=None)
     # The enum of `via_channel`; the documented one until the table turns out to have another, or none.

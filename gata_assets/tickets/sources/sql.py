@@ -7,7 +7,8 @@ The parts are PostgreSQL's here, direct and through the Data API; a subclass rep
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from json import dumps
 from typing import Any, ClassVar, TypeVar
 
@@ -35,9 +36,10 @@ from gata_assets.tickets.sources.ticket_table import COLUMNS
 Parameters = Mapping[str, int | str]
 Result = TypeVar("Result")
 
-
 # What the values of a mistyped column, and the texts, look like is found in as many tickets.
 _TICKETS_SAMPLED = 1_000
+# Of those whom tickets are looked for by, and of the ids that come with a response.
+_PEOPLE_AT_ONCE, _IDS_AT_ONCE, _BEFORE_ALL = 1_000, 10_000, -(2**63)
 # The columns of types that hide what their values are.
 _TYPES_SAMPLED = frozenset({"text", "character varying", "character", "integer", "bigint", "numeric", "real"})
 
@@ -46,11 +48,12 @@ class SqlTicketSource(TicketSource, ABC):
     """A ticket source over SQL.
 
     `query` is a SELECT statement (`sql_text.parse_query`) that gives the columns of the table `ticket`, in place of it.
-    `largest_text` excludes tickets with a longer text, in bytes.
+    `largest_text` excludes tickets with a longer text, in bytes. `requester_column` has the id of who asked, if set.
     """
 
     query: str | None = None
     largest_text: int | None = None
+    requester_column: str | None = None
     _layout: Layout | None = PrivateAttr(default=None)
 
     closed_sql: ClassVar[str] = "closed"
@@ -62,9 +65,11 @@ class SqlTicketSource(TicketSource, ABC):
         f"CASE WHEN TRIM(CAST({LABEL_COLUMN} AS text)) <> '' THEN CAST({LABEL_COLUMN} AS text) END"
     )
     has_label_sql: ClassVar[str] = f"{LABEL_COLUMN} = ANY (CAST(:labels AS bigint[]))"
-    names_sql: ClassVar[str] = "SELECT json_array_elements_text(CAST(:labels AS json))"
+    texts_sql: ClassVar[str] = "SELECT json_array_elements_text(CAST(:texts AS json))"
     # A group of 0 or null is none.
     has_group_sql: ClassVar[str] = "COALESCE(initial_group_id, 0) <> 0"
+    # How many tickets are read by their ids at once.
+    tickets_at_once: ClassVar[int] = 1_000
     text_bytes_sql: ClassVar[str] = "OCTET_LENGTH(processed_data)"
     # White space is no fault.
     is_not_normalized_sql: ClassVar[str] = "processed_data ~ '[^a-z0-9.?![:space:]]'"
@@ -140,8 +145,7 @@ class SqlTicketSource(TicketSource, ABC):
         if labels is None:
             return where, parameters
         if self.has_names:
-            named = f"{self.name_sql} IN ({self.names_sql})"
-            return f"{where} AND {named}", {**parameters, "labels": dumps(list(map(str, labels)), ensure_ascii=False)}
+            return f"{where} AND {self.name_sql} IN ({self.texts_sql})", {**parameters, **_texts(labels)}
         listed = ",".join(str(int(label)) for label in labels)
         return f"{where} AND {self.has_label_sql}", {**parameters, "labels": f"{{{listed}}}"}
 
@@ -169,11 +173,7 @@ class SqlTicketSource(TicketSource, ABC):
 
     def census_sql(self, where: str, *more_columns: str) -> str:
         """The statement that counts and fingerprints the selected tickets by day."""
-        columns = (
-            f"closed / {SECONDS_PER_DAY} AS day",
-            "COUNT(*) AS tickets",
-            f"{self.fingerprint_sql} AS fingerprint",
-        )
+        columns = (f"closed / {SECONDS_PER_DAY} AS day, COUNT(*) AS tickets, {self.fingerprint_sql} AS fingerprint",)
         return f"SELECT {', '.join(columns + more_columns)} FROM {self.relation} WHERE {where} GROUP BY 1 ORDER BY 1"
 
     def take_census(self, window: Window) -> tuple[DayCensus, ...]:
@@ -200,6 +200,31 @@ class SqlTicketSource(TicketSource, ABC):
 
         return self._explained(run)
 
+    def find_tickets(self, people: Sequence[str]) -> frozenset[int] | None:
+        """See TicketSource; by `requester_column`, page by page."""
+        if self.requester_column is None:
+            return None
+        # Qualified: SQLite takes a quoted name of no column for a text.
+        asked = f'CAST(ticket."{self.requester_column}" AS text) IN ({self.texts_sql})'
+        sql = f"SELECT id FROM {self.relation} WHERE {asked} AND id > :after ORDER BY id LIMIT {_IDS_AT_ONCE}"
+        found: set[int] = set()
+        for start in range(0, len(people), _PEOPLE_AT_ONCE):
+            asked_for, after = _texts(people[start : start + _PEOPLE_AT_ONCE]), _BEFORE_ALL
+            while page := self._explained(partial(self.fetch, sql, {**asked_for, "after": after})):
+                after = page[-1]["id"]
+                found.update(row["id"] for row in page)
+        return frozenset(found)
+
+    def read_by_id(self, ids: Iterable[int]) -> Iterator[Mapping[str, Any]]:
+        """See TicketSource."""
+        asked_for = sorted(ids)
+        for start in range(0, len(asked_for), self.tickets_at_once):
+            yield from self._explained(partial(self._read_by_id, asked_for[start : start + self.tickets_at_once]))
+
+    def _read_by_id(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        sql = f"{self.tickets_sql(f'CAST(id AS text) IN ({self.texts_sql})')} ORDER BY id"
+        return self.fetch(sql, _texts(ids))
+
     def probe(self) -> SourceReport:
         """See TicketSource; two statements, which name every column that is read."""
         return self._explained(self._probe)
@@ -220,13 +245,8 @@ class SqlTicketSource(TicketSource, ABC):
             f"LIMIT {_TICKETS_SAMPLED}) AS ticket"
         )
         [sampled] = self.fetch(sql, {})
-        return SourceReport(
-            self.describe(),
-            **row,
-            **sampled,
-            names_look=self._look(LABEL_COLUMN) if layout.has_names else None,
-            absent_columns=layout.absent,
-        )
+        look = self._look(LABEL_COLUMN) if layout.has_names else None
+        return SourceReport(self.describe(), **row, **sampled, names_look=look, absent_columns=layout.absent)
 
     def require_no_odd(self, odd: int, greatest: object) -> None:
         """Check the result of `odd_sql`; raises SourceError."""
@@ -270,3 +290,8 @@ class SqlTicketSource(TicketSource, ABC):
         )
         values = [row["value"] for row in self.fetch(sql, {})]
         return describe_look(values, are_times=column == "closed")
+
+
+def _texts(values: Iterable[object]) -> dict[str, str]:
+    """The parameter of `texts_sql`."""
+    return {"texts": dumps(list(map(str, values)), ensure_ascii=False)}

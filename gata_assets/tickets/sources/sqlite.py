@@ -39,7 +39,7 @@ class SqliteTickets(SqlTicketSource):
     )
     label_sql: ClassVar[str] = "CASE WHEN TRIM(closed_group_id_mapped) <> '' THEN closed_group_id_mapped END"
     name_sql: ClassVar[str] = f"CAST({label_sql} AS text)"
-    names_sql: ClassVar[str] = "SELECT value FROM json_each(:labels)"
+    texts_sql: ClassVar[str] = "SELECT value FROM json_each(:texts)"
     has_label_sql: ClassVar[str] = (
         "closed_group_id_mapped IN (SELECT value FROM json_each('[' || TRIM(:labels, '{}') || ']'))"
     )

@@ -19,8 +19,10 @@ import pytest
 from gata_assets.batches import Window, batches_between, parse_batch_id
 from gata_assets.orchestration.failures import read_failures
 from gata_assets.storage.resource import LocalStoreResource
+from gata_assets.tables.people.erased_people import nobody
 from gata_assets.ticket_contract.source import LabelVolume, WindowRead
 from gata_assets.tickets.assets.prepared_read import PreparedTickets
+from gata_assets.tickets.erasure.tombstones import ErasedTickets
 from gata_assets.tickets.labels.label_map import LabelsOfOneRead
 from gata_assets.tickets.labels.stored_labels import StoredLabels
 from gata_assets.tickets.rules import TextNormalization
@@ -195,7 +197,10 @@ def test_a_ticket_without_a_name_has_no_label(tmp_path: Path) -> None:
 def test_older_tickets_are_asked_for_before_any_other_read(tmp_path: Path) -> None:
     labels = LabelsOfOneRead()
     labels.ids_of(NAMES[203].split())
-    read = PreparedTickets(source_of(tmp_path, rows()), RULES, labels).read_window(OLDER_WINDOW, [1, 99])
+    erased = ErasedTickets(nobody("default"))
+    read = PreparedTickets(source_of(tmp_path, rows()), RULES, labels, lambda: erased).read_window(
+        OLDER_WINDOW, [1, 99]
+    )
     assert len(read.tickets) == 8
     assert set(read.tickets["label"]) == {1}
 

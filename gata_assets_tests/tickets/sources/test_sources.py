@@ -103,6 +103,21 @@ def test_texts_come_back_as_they_are(source_of: SourceOf) -> None:
     assert list(read["text"]) == texts
 
 
+def test_tickets_are_found_by_who_asked_and_read_by_their_ids(source_of: SourceOf) -> None:
+    rows = [{"routed_by": "external"}, {"text": "not theirs"}, {"routed_by": "external", "closed": 0, "text": "open"}]
+    source = source_of(database_rows(rows))
+    if not isinstance(source, SqlTicketSource):
+        return
+    assert source.find_tickets(["external"]) is None
+    asked = source.model_copy(update={"requester_column": "routed_by"})
+    assert asked.find_tickets(["external", "nobody", "' OR '1'='1"]) == {1, 3}
+    assert asked.find_tickets(["External", "' OR '1'='1"]) == frozenset()
+    read = [(row["id"], row["closed"], row["label"], row["text"]) for row in asked.read_by_id([3, 1, 9])]
+    assert read == [(1, TRAINING_WINDOW.start + 60, 101, "ticket number 1"), (3, 0, 101, "open")]
+    with pytest.raises(SourceError, match="no_such_column"):
+        source.model_copy(update={"requester_column": "no_such_column"}).find_tickets(["external"])
+
+
 def test_a_probe_counts_closed_tickets_and_reports_their_span(source_of: SourceOf) -> None:
     start = TRAINING_WINDOW.start
     report = source_of(database_rows([{"closed": start}, {"closed": start + 60}, {"closed": 0}])).probe()

@@ -1,0 +1,1 @@
+"""Erases people from tickets: what reads leave out, and what is removed from batches and the embedded store."""
