@@ -31,6 +31,7 @@ from gata_assets.storage.files import digest_file
 from gata_assets.storage.objects import ABSENT
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.columns.arrays import Bools
+from gata_assets.tables.masking.rows import TOKEN
 from gata_assets.tables.people.erased_people import ErasedPeople
 from gata_assets.tables.row_rules import RowContext, validate_columns
 from gata_assets.tables.spec import TableSpec, read_by_row
@@ -244,7 +245,9 @@ class FileEraser:
     def _are_rejected_erased(self, spec: TableSpec, rows: pl.DataFrame) -> Bools:
         columns = [column.name for column in spec.raw_columns if column.name in rows.columns]
         values = validate_columns(spec, rows.select(columns), RowContext()).values
-        found = self._people.rows_of(spec, values)
+        # A token has no column's format.
+        tokens = [one.name for one in spec.raw_columns if one.subject and one.personal == TOKEN and one.name in columns]
+        found = self._people.rows_of(spec, values.with_columns(rows.select(tokens)))
         is_erased = np.zeros(len(rows), dtype=np.bool_) if found is None else found
         mentions = [text is not None and self._is_mention(text) for text in rows["row"].to_list()]
         return is_erased | np.array(mentions, dtype=np.bool_)

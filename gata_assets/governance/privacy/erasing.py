@@ -114,7 +114,8 @@ def _erase(
     places.requests.require_free(tenant, distinct)
     log = log_of(store, tenant, clock)
     erased = places.reader.erased(store, tenant, TenantLayout(tenant).tombstones)
-    erasure = Erasure(tenant, distinct, request, erased)
+    names = (*distinct, *sorted(places.requests.known_as(tenant, distinct)))
+    erasure = Erasure(tenant, names, request, erased)
     all_cleared = []
     for locator in places.locators:
         for cleared in _persistently(locator, erasure):

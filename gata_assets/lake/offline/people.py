@@ -8,9 +8,9 @@ from __future__ import annotations
 import polars as pl
 
 from gata_assets.lake.offline.nested import PEOPLE_FIELDS, NestedReader, without_people
-from gata_assets.lake.offline.rules import OfflineRules, People
+from gata_assets.lake.offline.rules import PERSON, OfflineRules, People
 
-_KINDS = {"requester": "person", "assignee": "person", "submitter": "person", "organization_id": "organization"}
+_KINDS = {"requester": PERSON, "assignee": PERSON, "submitter": PERSON, "organization_id": "organization"}
 _SOURCES = {"requester": "requester_id", "assignee": "assignee_id", "submitter": "submitter_id"}
 
 
