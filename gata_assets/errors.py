@@ -274,6 +274,10 @@ class DamagedTableError(StoreError):
         self.key = key
 
 
+class AccessDeniedError(StoreError):
+    """The role lacks permission for what it did to the target."""
+
+
 class DeleteDeniedError(StoreError):
     """The role lacks permission to delete an object."""
 

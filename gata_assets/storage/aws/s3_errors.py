@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gata_assets.errors import ConflictError, ObjectNotFoundError, StoreError
+from gata_assets.errors import AccessDeniedError, ConflictError, ObjectNotFoundError, StoreError
 
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
@@ -21,10 +21,6 @@ class BeyondTheEndError(StoreError):
 
 class RepeatedConflictError(ConflictError):
     """A condition failed in a call that the SDK repeated."""
-
-
-class AccessDeniedError(StoreError):
-    """S3 refused an action."""
 
 
 @contextmanager
