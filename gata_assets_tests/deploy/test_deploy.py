@@ -1,8 +1,8 @@
 """The files that put the project into AWS: the image, the task, the workflow's state and the rights of the role.
 
 Real: the policies, tried by an S3 server that evaluates them (moto over HTTP, signatures checked) for an assumed
-role that has nothing else, with the project's own store and IO manager. Not evaluated there, so not tried here: KMS, and
-resources of other services than S3: the statements about the Data API, the secret and the key are read only.
+role that has nothing else, with the project's own store and IO manager. Not evaluated there, so not tried here:
+KMS, and resources of other services than S3: the statements about the Data API, the secret and the key are read only.
 The image is not built (deploy/show-container.sh runs its steps); its Dockerfile is read.
 """
 

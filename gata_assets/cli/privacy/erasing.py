@@ -124,12 +124,13 @@ def _summary(found: Erased) -> list[str]:
     lines = [f"{scanned.objects:,} objects ({scanned.bytes / 1e6:,.1f} MB) were read and searched."]
     if found.is_complete:
         return [*lines, "Nothing of theirs is left in the target."]
-    lines += [f"  left: {one.key} ({one.values:,} values)" for one in scanned.findings[:_MOST_SHOWN]]
+    lines += [f"  left: {one.key} ({one.fault or f'{one.values:,} values'})" for one in scanned.findings[:_MOST_SHOWN]]
     if len(scanned.findings) > _MOST_SHOWN:
         lines.append(f"  and {len(scanned.findings) - _MOST_SHOWN:,} more")
+    left = "is" if any(one.values for one in scanned.findings) else "may be"
     return [
         *lines,
-        f"Something of theirs is left: {len(scanned.findings):,} objects. `--request {found.request}` goes on.",
+        f"Something of theirs {left} left: {len(scanned.findings):,} objects. `--request {found.request}` goes on.",
     ]
 
 

@@ -28,7 +28,7 @@ from gata_assets.curation.files.open_files import CODECS
 from gata_assets.curation.files.raw_objects import opened
 from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of
 from gata_assets.curation.validated_files import DAMAGED
-from gata_assets.errors import ObjectNotFoundError
+from gata_assets.errors import AccessDeniedError, ObjectNotFoundError
 from gata_assets.governance.privacy.locators import People
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
@@ -38,17 +38,22 @@ _SHORTEST_WORD = 6
 # Ids that texts have letter for letter: nothing writes these characters otherwise, but JSON as such an escape.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.@:-]+")
 _ESCAPED_ASCII = "\\u00"
+# What is said of what a role may not see: an object, a tenant's folder, and all that is outside of it.
+_DENIED, _OTHERS = "the role may not read it", "what is outside of the tenant's folder"
 _PARQUET, _ARROW_STREAM = b"PAR1", b"\xff\xff\xff\xff"
 _PIECE_BYTES, _LONGEST_WORD, _ROWS_AT_ONCE = 1 << 23, 4_000, 10_000
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An object that has something of theirs, and how many values; `haystack` is empty for the target's objects."""
+    """An object that has something of theirs, and how many values; `haystack` is empty for the target's objects. With a
+    `fault` it is not known, since it could not be searched.
+    """
 
     key: str
     values: int
     haystack: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,14 @@ class Searched:
         size: its bytes, as they are stored.
         values: how many of its values are theirs.
         is_damaged: whether it could not be taken apart, so that it was searched for words.
+        fault: why it could not be searched; empty if it was.
     """
 
     key: str
     size: int
     values: int
     is_damaged: bool = False
+    fault: str = ""
 
 
 class Haystack(Protocol):
@@ -102,14 +109,14 @@ def scan(haystacks: Iterable[Haystack], people: People) -> Scan:
     for haystack in haystacks:
         for found in haystack.search(search, people):
             objects, size, damaged = objects + 1, size + found.size, damaged + found.is_damaged
-            if found.values:
-                findings.append(Finding(found.key, found.values, haystack.name))
+            if found.values or found.fault:
+                findings.append(Finding(found.key, found.values, haystack.name, found.fault))
     return Scan(objects, size, tuple(findings), damaged)
 
 
 @dataclass(frozen=True)
 class TargetObjects:
-    """All objects of a target.
+    """All objects of a target. Of one that may not be listed, those of the tenant, and a fault for all others.
 
     Attributes:
         store: the target.
@@ -134,9 +141,17 @@ class TargetObjects:
             except ObjectNotFoundError:
                 # Deleted since it was listed.
                 return None
+            except AccessDeniedError:
+                return Searched(key, 0, 0, fault=_DENIED)
 
-        keys = (key for key in self.store.list_keys("") if self.concerns(people.tenant, key))
-        yield from filter(None, map_in_order(look, keys, CALLS_AT_ONCE))
+        for folder in ("", f"{people.tenant}/"):
+            keys = (key for key in self.store.list_keys(folder) if self.concerns(people.tenant, key))
+            try:
+                yield from filter(None, map_in_order(look, keys, CALLS_AT_ONCE))
+            except AccessDeniedError:
+                yield Searched(folder or _OTHERS, 0, 0, fault=_DENIED)
+            else:
+                return
 
 
 class Search:

@@ -14,10 +14,15 @@ from urllib.parse import urlencode
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError
 
-from gata_assets.errors import ConflictError, DeleteDeniedError, ObjectNotFoundError, StoreError
+from gata_assets.errors import (
+    AccessDeniedError,
+    ConflictError,
+    DeleteDeniedError,
+    ObjectNotFoundError,
+    StoreError,
+)
 from gata_assets.storage.aws.s3_client import ENDPOINTS_OF_AWS, SdkSettings, encrypt_with, open_client
 from gata_assets.storage.aws.s3_errors import (
-    AccessDeniedError,
     BeyondTheEndError,
     RepeatedConflictError,
     changed,
