@@ -58,10 +58,10 @@ class ShopSettings(SettingsGroup):
     masking_key: Annotated[SecretStr | None, AfterValidator(masking_keys)] = Field(
         None, examples=["32-random-characters-of-your-own"]
     )
-    """The key by which e-mail addresses and phone numbers become tokens, at least 16 bytes; if unset, they become ***
-    and cannot be joined, and rows whose identifiers are e-mail addresses or phone numbers are rejected. To change it,
-    give both as VERSION:KEY, separated by commas (the old one as 1:KEY): the highest version makes new tokens, and
-    people are erased by those of all."""
+    """The key by which e-mail addresses and phone numbers, and masked columns of TABLE_SPECS, become tokens, at least
+    16 bytes; if unset, they become *** and cannot be joined, and rows whose identifiers are e-mail addresses or phone
+    numbers are rejected. To change it, give both as VERSION:KEY, separated by commas (the old one as 1:KEY): the
+    highest version makes new tokens, and people are erased by those of all."""
     phone_regions: (
         Annotated[tuple[str, ...], BeforeValidator(comma_separated), AfterValidator(regions_of_phones)] | None
     ) = Field(None, alias="SHOP_PHONE_REGIONS", examples=["US,DE"])

@@ -110,14 +110,21 @@ def erase(request: str = "letter") -> list[dict[str, object]]:
 def test_people_are_erased_by_the_tokens_of_every_masking_key(change_key: Callable[[str, int], None]) -> None:
     deliver("a")
     change_key("MASKING_KEY", 2)
+    change_key("LAKE_MASKING_KEY", 2)
     deliver("bc")
     assert len(masked_as(PERSON)) == len(masked_as(NAMESAKE)) == 2
-    old = masking_tokens(load_settings().shop.masking_key).every_token("email", PERSON)[1]
-    store = build_store(load_settings())
-    store.write("acme/exports/old.csv", f"who\n{old}\n".encode())
+    settings = load_settings()
+    exports = {
+        "acme/exports/lake.csv": settings.lake.offline_rules.tokens.every_token("person", PERSON)[1],
+        "acme/exports/old.csv": masking_tokens(settings.shop.masking_key).every_token("email", PERSON)[1],
+    }
+    store = build_store(settings)
+    for key, old in exports.items():
+        store.write(key, f"who\n{old}\n".encode())
     left = gata("privacy", "erase", "--tenant", "acme", "--subject", PERSON, "--request", "letter")
-    assert [one["key"] for one in lines(left)[-1]["left"]] == ["acme/exports/old.csv"]  # type: ignore[attr-defined]
-    store.delete("acme/exports/old.csv")
+    assert [one["key"] for one in lines(left)[-1]["left"]] == [*exports]  # type: ignore[attr-defined]
+    for key in exports:
+        store.delete(key)
     # The same request goes on, also with yet another key.
     change_key("MASKING_KEY", 3)
     assert erase()[-1]["people"] == 1
