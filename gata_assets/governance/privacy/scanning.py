@@ -107,11 +107,15 @@ def scan(haystacks: Iterable[Haystack], people: People) -> Scan:
     objects = size = damaged = 0
     findings = []
     for haystack in haystacks:
-        for found in haystack.search(search, people):
-            objects, size, damaged = objects + 1, size + found.size, damaged + found.is_damaged
-            if found.values or found.fault:
-                findings.append(Finding(found.key, found.values, haystack.name, found.fault))
-    return Scan(objects, size, tuple(findings), damaged)
+        try:
+            for found in haystack.search(search, people):
+                objects, size, damaged = objects + 1, size + found.size, damaged + found.is_damaged
+                if found.values or found.fault:
+                    findings.append(Finding(found.key, found.values, haystack.name, found.fault))
+        except AccessDeniedError:
+            findings.append(Finding("all of it" if haystack.name else _OTHERS, 0, haystack.name, _DENIED))
+    # Two may be denied the same.
+    return Scan(objects, size, tuple(dict.fromkeys(findings)), damaged)
 
 
 @dataclass(frozen=True)
