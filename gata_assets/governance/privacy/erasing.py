@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.errors import ConflictError, StoreError
+from gata_assets.errors import AccessDeniedError, ConflictError, StoreError
 from gata_assets.governance.privacy.actors import Actor
-from gata_assets.errors import AccessDeniedError, ConflictError, DataRuleError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Locator
 from gata_assets.governance.privacy.privacy_log import log_of
 from gata_assets.governance.privacy.requests.record import StoredRequest
