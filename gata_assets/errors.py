@@ -109,7 +109,7 @@ class ChecksFailedError(DataRuleError):
 
 
 class RawFileError(DataRuleError):
-    """A raw file's format, columns or encoding is invalid; the message continues a sentence that begins with its name."""
+    """A raw file's format, columns or encoding is invalid; the message continues a sentence about it."""
 
 
 class SplitError(DataRuleError):
