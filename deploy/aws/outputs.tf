@@ -28,6 +28,11 @@ output "run_role_arn" {
   value       = aws_iam_role.part["run"].arn
 }
 
+output "tenant_role_arns" {
+  description = "The roles of those who work on one tenant alone, by tenant; give them access where a policy of the bucket or the key asks for that."
+  value       = { for tenant, role in aws_iam_role.tenant : tenant => role.arn }
+}
+
 output "log_groups" {
   description = "Where the parts write their lines."
   value       = { for name, group in aws_cloudwatch_log_group.part : name => group.name }

@@ -1,7 +1,8 @@
 # Three roles. `run`, of runs and of the code location, may do what ../iam-policy.json says, and keep its log; where
 # single events are rolled up, what ../iam-policy-ingestion.json says as well.
 # `control`, of webserver and daemon, starts and stops runs and reads their logs, and sees neither tickets nor
-# training files. `execution` is what ECS itself needs to start any of them. ingestion.tf has the roles of its parts.
+# training files. `execution` is what ECS itself needs to start any of them. ingestion.tf has the roles of its parts,
+# and tenants.tf those of people who work on one tenant alone.
 
 locals {
   filled = {
@@ -15,7 +16,7 @@ locals {
 
   # Policies have one home, outside of this directory. The placeholders are filled in one by one; what is about the key
   # is left out where there is none.
-  policy_files = toset(concat(["iam-policy.json", "iam-policy-ingestion.json"], values(local.ingestion_policies)))
+  policy_files = toset(concat(["iam-policy.json", "iam-policy-ingestion.json"], values(local.ingestion_policies), values(local.tenant_policy_files)))
   policies_1   = { for name in local.policy_files : name => replace(file("${path.module}/../${name}"), "<ACCOUNT>", local.filled["<ACCOUNT>"]) }
   policies_2   = { for name, text in local.policies_1 : name => replace(text, "<REGION>", local.filled["<REGION>"]) }
   policies_3   = { for name, text in local.policies_2 : name => replace(text, "<BUCKET>", local.filled["<BUCKET>"]) }

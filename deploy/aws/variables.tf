@@ -179,6 +179,22 @@ variable "tenants" {
   }
 }
 
+variable "tenant_roles" {
+  description = "Who works on one tenant alone: by tenant, the ARNs of the users and roles that may assume its role, which sees no other tenant."
+  type        = map(set(string))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.tenant_roles) : can(regex("^[a-z0-9][a-z0-9_]{0,35}$", name))])
+    error_message = "Use names of 1 to 36 of a-z 0-9 _: a role's name has no more room."
+  }
+
+  validation {
+    condition     = alltrue([for arns in values(var.tenant_roles) : length(arns) > 0 && alltrue([for arn in arns : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(user|role)/", arn))])])
+    error_message = "Name the ARNs of users or roles (arn:aws:iam::<account>:role/<name>), one at least for each tenant; never `*`."
+  }
+}
+
 variable "rolls_up_events" {
   description = "Whether runs turn single events into raw files (new_events_sensor): they may then delete segments that were."
   type        = bool

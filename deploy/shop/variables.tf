@@ -50,7 +50,7 @@ variable "sources" {
 }
 
 variable "masking_key_secret_arn" {
-  description = "The secret whose text is MASKING_KEY (plain, 16 bytes at least); created before this is applied."
+  description = "The secret whose text is MASKING_KEY (plain, 16 bytes at least, or VERSION:KEY with commas between them); created before this is applied."
   type        = string
 }
 

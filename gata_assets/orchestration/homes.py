@@ -21,7 +21,8 @@ def prepare_home(home: Path) -> None:
     Raises SettingsError if it cannot be created.
     """
     try:
-        home.mkdir(exist_ok=True)
+        # Steps may write anything to their output, which is kept there.
+        home.mkdir(mode=0o700, exist_ok=True)
         # Another command may be at the same.
         if all(path.name.startswith(_PARTIAL) for path in home.iterdir()):
             # Under another name first: who opens the instance meanwhile must not read half of it.

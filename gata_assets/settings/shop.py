@@ -8,11 +8,11 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from gata_assets.settings.governance.keys import masking_keys
 from gata_assets.settings.values import (
     SettingsGroup,
     bucket_name,
     comma_separated,
-    long_key,
     never_off,
     queue_url,
     regions_of_phones,
@@ -55,11 +55,13 @@ class ShopSettings(SettingsGroup):
     """The earliest day that an instant of a shop's row may have; rows before it are rejected."""
     parked_days: int = Field(7, ge=0, le=3660)
     """Days for which rows wait for what they refer to, before they go to quarantine."""
-    masking_key: Annotated[SecretStr | None, AfterValidator(long_key)] = Field(
+    masking_key: Annotated[SecretStr | None, AfterValidator(masking_keys)] = Field(
         None, examples=["32-random-characters-of-your-own"]
     )
-    """The key by which e-mail addresses and phone numbers become tokens, at least 16 bytes; if unset, they become ***
-    and cannot be joined, and rows whose identifiers are e-mail addresses or phone numbers are rejected."""
+    """The key by which e-mail addresses and phone numbers, and masked columns of TABLE_SPECS, become tokens, at least
+    16 bytes; if unset, they become *** and cannot be joined, and rows whose identifiers are e-mail addresses or phone
+    numbers are rejected. To change it, give both as VERSION:KEY, separated by commas (the old one as 1:KEY): the
+    highest version makes new tokens, and people are erased by those of all."""
     phone_regions: (
         Annotated[tuple[str, ...], BeforeValidator(comma_separated), AfterValidator(regions_of_phones)] | None
     ) = Field(None, alias="SHOP_PHONE_REGIONS", examples=["US,DE"])

@@ -8,10 +8,11 @@ from functools import cache
 
 from gata_assets.curation.policy import CurationRules
 from gata_assets.errors import SettingsError, TableSpecError
+from gata_assets.settings.governance.keys import masking_tokens
 from gata_assets.settings.model import Settings
+from gata_assets.settings.table_specs import require_masking_key
 from gata_assets.shop.prod.source import ProdSettings
 from gata_assets.storage.people.tombstones import TombstoneReader
-from gata_assets.tables.masking.tokens import Tokens
 from gata_assets.tables.spec import TableSpec
 
 
@@ -28,6 +29,7 @@ def shop_tables(settings: Settings) -> dict[str, TableSpec]:
 
     try:
         declared = [spec for module in settings.project.table_specs or () for spec in load_specs(module)]
+        require_masking_key(settings, declared)
         own = {spec.table: spec for spec in declared if spec.changes}
         found = {**{spec.table: spec for spec in map(spec_of, MODELS)}, **own}
         tables = tables_by_name(_with_regions(spec, settings.shop.phone_regions or ()) for spec in found.values())
@@ -47,13 +49,12 @@ def _with_regions(spec: TableSpec, regions: tuple[str, ...]) -> TableSpec:
 def shop_rules(settings: Settings) -> CurationRules:
     """What makes a raw row of the shop valid, and its masks."""
     shop, others = settings.shop, settings.interactions.curation_rules
-    key = shop.masking_key.get_secret_value().encode() if shop.masking_key else None
     return CurationRules(
         earliest_at=datetime.combine(shop.earliest_date, time(), UTC),
         at_most_ahead=others.at_most_ahead,
         max_decoded_bytes=others.max_decoded_bytes,
         max_rejected_share=others.max_rejected_share,
-        tokens=Tokens(key),
+        tokens=masking_tokens(shop.masking_key),
         tombstones=TombstoneReader(settings.privacy.privacy_keys),
     )
 

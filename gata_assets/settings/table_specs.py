@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from gata_assets.curation.policy import CurationRules
 from gata_assets.errors import SettingsError, TableSpecError
 from gata_assets.interactions.tables import TABLES
 from gata_assets.lake.tables import RAW_TICKETS, TICKETS
+from gata_assets.settings.governance.keys import masking_tokens
 from gata_assets.settings.model import Settings
 from gata_assets.storage.people.tombstones import TombstoneReader
+from gata_assets.tables.masking.rows import TOKEN
 from gata_assets.tables.spec import TableSpec
 
 
@@ -32,7 +35,8 @@ def own_tables(settings: Settings) -> dict[str, TableSpec]:
 def curation_rules(settings: Settings) -> CurationRules:
     """What makes a raw row of any of these tables valid; raises SettingsError for a wrong declaration."""
     reader = TombstoneReader(settings.privacy.privacy_keys)
-    rules = replace(settings.interactions.curation_rules, tombstones=reader)
+    tokens = masking_tokens(settings.shop.masking_key)
+    rules = replace(settings.interactions.curation_rules, tokens=tokens, tombstones=reader)
     if has_own_tickets(settings):
         return rules
     return replace(rules, earliest_of_tables={TICKETS: settings.lake.earliest_at})
@@ -54,6 +58,16 @@ def require_lake(settings: Settings) -> None:
         )
 
 
+def require_masking_key(settings: Settings, tables: Iterable[TableSpec]) -> None:
+    """Raise SettingsError if people could not be found in a table: without a key all of them are `***`."""
+    of_tokens = {spec.table for spec in tables for one in spec.columns if one.subject and one.personal == TOKEN}
+    if of_tokens and not settings.shop.masking_key:
+        raise SettingsError(
+            f"TABLE_SPECS: people are tokens in {', '.join(sorted(of_tokens))}, and MASKING_KEY is unset: nobody could "
+            "be erased. Set it, for example to what `openssl rand -hex 32` prints."
+        )
+
+
 def _declared_tables(settings: Settings) -> dict[str, TableSpec]:
     """The tables of interactions and those of TABLE_SPECS, by name."""
     if not settings.project.table_specs:
@@ -63,6 +77,7 @@ def _declared_tables(settings: Settings) -> dict[str, TableSpec]:
 
     try:
         declared = [spec for module in settings.project.table_specs for spec in load_specs(module)]
+        require_masking_key(settings, declared)
         # A table that one module imports from another is the same object, and counts once.
         return tables_by_name(dict.fromkeys([*TABLES.values(), *declared]))
     except TableSpecError as error:

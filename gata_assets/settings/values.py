@@ -259,16 +259,6 @@ def queue_url(value: str) -> str:
     return value
 
 
-_FEWEST_KEY_BYTES = 16
-
-
-def long_key(value: SecretStr) -> SecretStr:
-    """A key that is long enough for no one to try all of them."""
-    if len(value.get_secret_value().encode()) < _FEWEST_KEY_BYTES:
-        raise wrong(f"has fewer than {_FEWEST_KEY_BYTES} bytes")
-    return value
-
-
 def never_off(reason: str) -> Callable[[object], object]:
     """The validator of a switch that exists for those who set it, and cannot be switched off."""
 

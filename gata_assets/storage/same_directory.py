@@ -17,6 +17,8 @@ from gata_assets.errors import StoreError
 # A directory that is held open keeps its inode, which the file system would give to the next one otherwise. A command
 # has one target or two; of more, the oldest are compared by their inodes alone.
 _MOST_HELD = 8
+# It has data of people. Whoever shares it creates it, or changes its mode, which stays.
+_OWNER_ALONE = 0o700
 _HOLD = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 Identity = tuple[int, int]
@@ -57,9 +59,9 @@ def is_present(directory: str) -> bool:
 
 
 def create(directory: str) -> None:
-    """Create a store's directory if it has not existed in this process; raises as `is_present`."""
+    """Create a directory for its owner alone, if it has not existed in this process; raises as `is_present`."""
     if not is_present(directory):
-        Path(directory).mkdir(parents=True, exist_ok=True)
+        Path(directory).mkdir(mode=_OWNER_ALONE, parents=True, exist_ok=True)
         is_present(directory)
 
 

@@ -11,7 +11,7 @@ from gata_assets.errors import TableSpecError
 from gata_assets.tables.columns.column_spec import DAY, EPOCH_MS, EPOCH_S, ISO_8601, ColumnSpec
 from gata_assets.tables.masking.formats import FORMATS
 from gata_assets.tables.masking.national_phones import unknown_regions
-from gata_assets.tables.masking.rows import MASKS, TRUNCATE
+from gata_assets.tables.masking.rows import HIDE, LAST_FOUR, MASKS, TRUNCATE
 from gata_assets.tables.spec import Repetitions, TableSpec
 
 _INSTANT = pl.Datetime("us", "UTC")
@@ -91,6 +91,7 @@ def _check_column(spec: TableSpec, column: ColumnSpec, names: list[str]) -> None
     require(column.personal not in MASKS or kind == pl.String(), "masked columns are texts")
     is_named = kind == pl.String() or kind.is_integer()
     require(not column.subject or (column.personal and is_named), "subjects are personal, and texts or integers")
+    require(not column.subject or column.personal not in (HIDE, LAST_FOUR), "subjects are plain, or tokens")
     is_plain = column.name in spec.key or column.name in spec.references
     require(column.personal not in MASKS or not is_plain, "no column of the key or of a reference is masked")
 

@@ -295,6 +295,13 @@ class TestTerraform:
             r"ingestion_container = merge\(local\.container, \{\n    environment = .*\n    secrets = ", CODE
         )
 
+    def test_a_role_of_a_tenant_has_every_policy_of_tenants_and_is_no_tasks(self) -> None:
+        text = (AWS / "tenants.tf").read_text()
+        named = set(re.findall(r'"(iam-policy-tenant[a-z-]*\.json)"', text))
+        assert named == {path.name for path in AWS.parent.glob("iam-policy-tenant*.json")}
+        assert re.search(r'type += "AWS"\n +identifiers = each\.value', text)
+        assert "ecs" not in text and "aws_iam_role.tenant" not in (AWS / "services.tf").read_text()
+
     def test_no_secret_is_written_down(self) -> None:
         assert not re.findall(r"^\s+(?:password|secret_string) +=", CODE, flags=re.MULTILINE)
 

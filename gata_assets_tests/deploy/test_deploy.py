@@ -2,8 +2,7 @@
 
 Real: the policies, tried by an S3 server that evaluates them (moto over HTTP, signatures checked) for an assumed
 role that has nothing else, with the project's own store and IO manager. Not evaluated there, so not tried here:
-`StringLike` conditions (s3:prefix; a list of one key's own prefix is all that the store asks), KMS, and resources of
-other services than S3: the statements about the Data API, the secret and the key are read only.
+KMS, and resources of other services than S3: the statements about the Data API, the secret and the key are read only.
 The image is not built (deploy/show-container.sh runs its steps); its Dockerfile is read.
 """
 

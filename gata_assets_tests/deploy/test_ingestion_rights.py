@@ -2,8 +2,8 @@
 sources of webhooks.
 
 Real: a service over HTTP, a relay with a broker, a consumer's writer, roll-ups and keys over S3 (moto); each of their
-calls is held against the policies, and each right against the calls. The roles too: moto evaluates resources, and no
-conditions. KMS is read only.
+calls is held against the policies, and each right against the calls. The roles too, by a server that evaluates
+policies. KMS is read only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """deploy/iam-policy-retention.json: what whoever deletes old data may do, and what not.
 
-Real: a deletion over S3 (moto over HTTP, which evaluates resources and no conditions) with that role alone.
+Real: a deletion over S3 (moto over HTTP, which evaluates policies) with that role alone.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from gata_assets.errors import SettingsError
 from gata_assets.settings.config_values import find_config_values, read_config
 from gata_assets.settings.effective import HIDDEN, find_effective_settings
 from gata_assets.settings.model import load_settings, parse_settings, variable_names
-from gata_assets.settings.shop_rules import shop_tables
+from gata_assets.settings.shop_rules import shop_rules, shop_tables
+from gata_assets.tables.masking.tokens import Tokens
 from gata_assets_tests.support.canaries import canary
 
 SECRET = canary("a masking key")
@@ -71,6 +72,28 @@ def test_a_short_masking_key_is_refused_and_never_shown() -> None:
         parse_settings({"MASKING_KEY": SECRET[:15]})
     assert SECRET[:15] not in str(caught.value)
     assert SECRET not in repr(parse_settings({"MASKING_KEY": SECRET}))
+
+
+def test_masking_keys_have_versions_and_one_alone_is_the_first() -> None:
+    older, newer = SECRET, SECRET[::-1]
+    for value, newest, earlier in (
+        (older, older, []),
+        (f"1:{older}", older, []),
+        (f"2:{newer}, 1:{older}", newer, [older]),
+        (f"a:{older},2:{newer}", f"a:{older},2:{newer}", []),
+    ):
+        settings = parse_settings({"MASKING_KEY": value, "LAKE_MASKING_KEY": value})
+        expected = Tokens(newest.encode(), [key.encode() for key in earlier]).every_token("email", "a@b.co")
+        assert shop_rules(settings).tokens.every_token("email", "a@b.co") == expected
+        assert settings.lake.offline_rules.tokens.every_token("email", "a@b.co") == expected
+    for value, fault in (
+        (f"1:{older},{newer}", "has a part that is no VERSION:KEY"),
+        (f"1:{older},1:{newer}", "has two keys of version 1"),
+        (f"1:{older},2:short", "has a key of fewer than 16 bytes .version 2"),
+    ):
+        with pytest.raises(SettingsError, match=f"MASKING_KEY: {fault}") as caught:
+            parse_settings({"MASKING_KEY": value})
+        assert older not in str(caught.value)
 
 
 def test_the_regions_of_phones_are_those_of_tables_that_declare_none() -> None:

@@ -104,5 +104,22 @@ def test_a_table_that_takes_the_name_of_another_is_refused(module: Callable[[str
     assert "TABLE_SPECS: two tables are named items" in refused(again)
 
 
+def test_people_who_are_tokens_need_a_key_and_are_never_hidden(module: Callable[[str], str]) -> None:
+    def orders(mask: str) -> str:
+        column = f"customer: str = pa.Field(metadata={{'personal': '{mask}', 'subject': True}})"
+        return module(
+            TABLES.replace(
+                "class Returns",
+                f"class Persons(_Base):\n    {column}\n    class Config:\n"
+                "        metadata = {'table': 'persons'}\n\nclass Returns",
+            )
+        )
+
+    tokens = orders("token")
+    assert "people are tokens in persons, and MASKING_KEY is unset: nobody could be erased" in refused(tokens)
+    assert "persons" in own_tables(parse_settings({"TABLE_SPECS": tokens, "MASKING_KEY": "k" * 16}))
+    assert "subjects are plain, or tokens (customer)" in refused(orders("hidden"))
+
+
 def test_a_reference_to_a_table_that_is_curated_by_day_is_refused(module: Callable[[str], str]) -> None:
     assert "returns.order_id refers to orders.order_id, which is curated by day" in refused(module(BY_DAY))

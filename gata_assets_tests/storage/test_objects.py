@@ -320,6 +320,8 @@ def test_a_private_local_object_and_its_folder_are_its_owners_alone(tmp_path: Pa
     for table in "tu":
         assert mode(target / f"acme/quarantine/{table}") == 0o700
         assert mode(target / f"acme/quarantine/{table}/1") == 0o600
+    # Others may read the rest as far as the umask says, once its owner has opened the target to them.
+    assert mode(target) == 0o700
     assert mode(target / "acme/staged/t/1") == 0o666 & ~umask
     assert mode(target / "acme/staged/t") == mode(target / "acme") == 0o777 & ~umask
 

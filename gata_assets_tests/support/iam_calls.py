@@ -77,16 +77,17 @@ class Right:
     sid: str
     action: str
     resource: str
-    prefix: str = ""
+    prefix: str = "*"
     delimiter: str = ""
 
     def allows(self, call: Call, bucket: str) -> bool:
         """Whether it allows a call."""
-        if self.action != call.action:
+        if not fnmatchcase(call.action, self.action):
             return False
-        if self.action == "s3:ListBucket":
+        if call.action == "s3:ListBucket":
             is_limited = not self.delimiter or self.delimiter == call.delimiter
-            return self.resource == f"arn:aws:s3:::{bucket}" and fnmatchcase(call.key, self.prefix) and is_limited
+            is_of_bucket = fnmatchcase(f"arn:aws:s3:::{bucket}", self.resource)
+            return is_of_bucket and fnmatchcase(call.key, self.prefix) and is_limited
         return fnmatchcase(f"arn:aws:s3:::{bucket}/{call.key}", self.resource)
 
 
@@ -99,9 +100,9 @@ def rights_of(policy: str) -> list[Right]:
                 conditions = {
                     name: value for one in statement.get("Condition", {}).values() for name, value in one.items()
                 }
-                prefixes = _listed(conditions.get("s3:prefix", ""))
+                prefixes = _listed(conditions.get("s3:prefix", "*"))
                 delimiter = conditions.get("s3:delimiter", "")
-                found += [Right(statement["Sid"], action, resource, prefix, delimiter) for prefix in prefixes]
+                found += [Right(statement.get("Sid", ""), action, resource, prefix, delimiter) for prefix in prefixes]
     return [right for right in found if right.action.startswith("s3:")]
 
 

@@ -18,12 +18,15 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
 
 class S3Server:
     """The server, on a free port of loopback, for as long as a `with` lasts."""
 
-    def __init__(self) -> None:
-        self._moto: Any = DomainDispatcherApplication(create_backend_app)
+    def __init__(self, around: Callable[[Wsgi], Wsgi] = lambda moto: moto) -> None:
+        """`around` may answer in moto's place, or change what it answers."""
+        self._moto = around(DomainDispatcherApplication(create_backend_app))
         self._lock = Lock()
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=MotoRequestHandler)
         self._thread = Thread(target=self._server.serve_forever, daemon=True)

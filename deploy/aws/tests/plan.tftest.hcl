@@ -106,6 +106,30 @@ run "runs_may_delete_nothing_where_there_are_no_events" {
   }
 }
 
+run "who_works_on_one_tenant_has_a_role_that_names_no_other" {
+  variables {
+    tenant_roles = {
+      acme   = ["arn:aws:iam::123456789012:role/acme-engineers"]
+      globex = ["arn:aws:iam::123456789012:user/globex"]
+    }
+  }
+
+  assert {
+    condition     = keys(aws_iam_role.tenant) == ["acme", "globex"] && keys(aws_iam_role_policy.tenant) == ["privacy-acme", "privacy-globex", "work-acme", "work-globex"]
+    error_message = "A tenant has not its role and its two policies."
+  }
+
+  assert {
+    condition     = alltrue([for name, one in aws_iam_role_policy.tenant : strcontains(one.policy, "${var.target_bucket}/${split("-", name)[1]}/") && !strcontains(one.policy, split("-", name)[1] == "acme" ? "globex" : "acme")])
+    error_message = "A policy is about another tenant or bucket."
+  }
+
+  assert {
+    condition     = alltrue([for one in values(aws_iam_role_policy.tenant) : !strcontains(one.policy, "u003c") && !strcontains(one.policy, "kms:")])
+    error_message = "A placeholder is left, or there is no key, and a statement about one."
+  }
+}
+
 run "without_ingestion_there_is_nothing_of_it" {
   assert {
     condition     = length(aws_ecs_service.ingestion) == 0 && length(aws_iam_role.ingestion) == 0 && length(aws_lb.service) == 0

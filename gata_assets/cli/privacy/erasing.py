@@ -101,9 +101,10 @@ def _summary(found: Erased) -> list[str]:
     if found.is_complete:
         return [*lines, "Nothing of theirs is left in the target."]
     lines += shown_findings("left", scanned.findings)
+    left = "is" if any(one.values for one in scanned.findings) else "may be"
     return [
         *lines,
-        f"Something of theirs is left: {len(scanned.findings):,} objects. `--request {found.request}` goes on.",
+        f"Something of theirs {left} left: {len(scanned.findings):,} objects. `--request {found.request}` goes on.",
     ]
 
 

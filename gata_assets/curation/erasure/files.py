@@ -131,7 +131,13 @@ class FileEraser:
                 return removed
             if raw.path and report.raw_sha256:
                 curator.claims.refuse(report.table, report.raw_sha256, raw.content.sha256 or "", curator.now)
-            curator.store_rows(new, scratch)
+            # What lacks none of theirs is stored as it is.
+            rewritten = replace(
+                new,
+                parts=new.parts if removed.valid else (),
+                quarantine=new.quarantine if removed.rejected else None,
+            )
+            curator.store_rows(rewritten, scratch)
             if raw.path:
                 before = store.version(report.raw_key)
                 if store.delivered_version(report.raw_key) != raw.content.version:

@@ -14,6 +14,7 @@ from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_b
 from gata_assets.curation.validator import FileValidator
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.columns.arrays import Bools
+from gata_assets.tables.masking.rows import TOKEN
 from gata_assets.tables.people.named_people import Subjects
 from gata_assets.tables.row_rules import RowContext, validate_columns
 from gata_assets.tables.spec import TableSpec
@@ -59,7 +60,10 @@ def are_rejected_theirs(
 ) -> Bools:
     """Which rejected rows are about people: by their columns, or if they could not be read, by what they contain."""
     columns = [column.name for column in spec.raw_columns if column.name in rows.columns]
-    found = people.rows_of(spec, validate_columns(spec, rows.select(columns), RowContext()).values)
+    values = validate_columns(spec, rows.select(columns), RowContext()).values
+    # A token has no column's format.
+    tokens = [one.name for one in spec.raw_columns if one.subject and one.personal == TOKEN and one.name in columns]
+    found = people.rows_of(spec, values.with_columns(rows.select(tokens)))
     are_theirs = np.zeros(len(rows), dtype=np.bool_) if found is None else found
     mentions = [text is not None and is_mention(text) for text in rows["row"].to_list()]
     return are_theirs | np.array(mentions, dtype=np.bool_)

@@ -12,7 +12,6 @@ from gata_assets.curation.layout import is_tenant_name
 from gata_assets.definitions import open_source
 from gata_assets.definitions.lake import open_lake_curator, open_online_place
 from gata_assets.definitions.messages import build_decoder, build_roll_up
-from gata_assets.definitions.privacy.masked_names import masked_names
 from gata_assets.definitions.privacy.own_stores import find_hooks
 from gata_assets.definitions.privacy.requests import open_requests
 from gata_assets.environment import dagster_home
@@ -82,8 +81,7 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
     hooks = find_hooks(settings)
     locators.append(HookLocator(hooks))
     haystacks.append(HookHaystack(hooks))
-    requests, known_as = open_requests(settings, store), partial(masked_names, settings)
-    return PrivacyPlaces(store, rules.tombstones, requests, tuple(locators), tuple(haystacks), known_as)
+    return PrivacyPlaces(store, rules.tombstones, open_requests(settings, store), tuple(locators), tuple(haystacks))
 
 
 def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection) -> tuple[Locator, Haystack]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gata_assets.governance.privacy.requests.store import ErasureRequests
@@ -20,7 +21,19 @@ _JOB = "gata_privacy"
 def open_requests(settings: Settings, store: ObjectStore) -> ErasureRequests:
     """The requests of a target; reads nothing."""
     keys, deadline = settings.privacy.privacy_keys, settings.privacy.deadline
-    return ErasureRequests(store, keys, Holds(store, keys.every_digest), deadline, lambda: datetime.now(UTC))
+    holds, known_as = Holds(store, keys.every_digest), partial(_known_as, settings)
+    return ErasureRequests(store, keys, holds, deadline, lambda: datetime.now(UTC), known_as)
+
+
+def _known_as(settings: Settings, _: str, ids: Sequence[str]) -> set[str]:
+    """The tokens of people in masked tables, and in tickets of a lake, by the keys of all versions."""
+    # Tables, which who only shows requests does without.
+    from gata_assets.settings.governance.keys import masking_tokens
+    from gata_assets.settings.table_specs import all_tables
+    from gata_assets.tables.masking.rows import stored_tokens
+
+    of_tables = stored_tokens(all_tables(settings).values(), ids, masking_tokens(settings.shop.masking_key))
+    return of_tables | settings.lake.offline_rules.tokens_of(ids)
 
 
 def push_backlogs(settings: Settings, backlogs: Sequence[Backlog], warn: Callable[[str], object]) -> None:

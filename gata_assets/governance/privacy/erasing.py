@@ -6,13 +6,13 @@ each place removes what is left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from gata_assets.curation.layout import TenantLayout
-from gata_assets.errors import ArchivedError, ConflictError, StoreError
+from gata_assets.errors import AccessDeniedError, ArchivedError, ConflictError, StoreError
 from gata_assets.governance.privacy.actors import Actor
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Locator
 from gata_assets.governance.privacy.privacy_log import log_of
@@ -35,7 +35,6 @@ class PrivacyPlaces:
         requests: what was asked for, and becomes of it.
         locators: where data of people is.
         haystacks: what is searched at the end.
-        known_as: what stands for ids of a tenant's people in tables that mask them, besides the ids.
     """
 
     store: ObjectStore
@@ -43,7 +42,6 @@ class PrivacyPlaces:
     requests: ErasureRequests
     locators: tuple[Locator, ...]
     haystacks: tuple[Haystack, ...]
-    known_as: Callable[[str, Sequence[str]], Collection[str]] = lambda *_: ()
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,8 @@ def _erase(
     places.requests.require_free(tenant, distinct)
     log = log_of(store, tenant, clock)
     erased = places.reader.erased(store, tenant, TenantLayout(tenant).tombstones)
-    erasure = Erasure(tenant, distinct, request, erased)
+    names = (*distinct, *sorted(places.requests.known_as(tenant, distinct)))
+    erasure = Erasure(tenant, names, request, erased)
     all_cleared = []
     for locator in places.locators:
         for cleared in _persistently(locator, erasure):
@@ -131,8 +130,8 @@ def _erase(
 
 
 def _persistently(locator: Locator, erasure: Erasure) -> Iterator[Cleared]:
-    """What a locator has removed, also if another command changes the same data at that moment, or others have to go on
-    without what is in an archive.
+    """What a locator has removed, also if another command changes the same data at that moment. Others go on without
+    what is in an archive, and without what the role may not do.
     """
     for attempt in range(_MOST_ATTEMPTS):
         try:
@@ -142,6 +141,10 @@ def _persistently(locator: Locator, erasure: Erasure) -> Iterator[Cleared]:
                 raise
         except ArchivedError as error:
             yield Cleared("archived objects", 1, remains=str(error))
+            return
+        except AccessDeniedError as error:
+            # Who may do more goes on with the request.
+            yield Cleared("what the role may not touch", 0, remains=str(error))
             return
         else:
             return

@@ -21,7 +21,7 @@ class People:
 
     Attributes:
         tenant: whose people.
-        ids: who, as tables name them; in memory alone.
+        ids: who, as tables name them, by tokens of their ids too; in memory alone.
     """
 
     tenant: str

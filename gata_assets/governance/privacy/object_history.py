@@ -15,10 +15,9 @@ from shutil import copyfileobj
 from typing import BinaryIO, ClassVar
 
 from gata_assets.curation.files.signatures import HEAD_BYTES, is_parquet
-from gata_assets.errors import ArchivedError, DeleteDeniedError, ObjectNotFoundError
+from gata_assets.errors import AccessDeniedError, ArchivedError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Exported, People
 from gata_assets.governance.privacy.scanning import Search, Searched
-from gata_assets.storage.aws.s3_errors import AccessDeniedError
 from gata_assets.storage.objects import KeptVersion, ObjectHistory
 from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.storage.scratch import scratch_file

@@ -29,7 +29,7 @@ from gata_assets.curation.files.raw_objects import opened
 from gata_assets.curation.files.signatures import HEAD_BYTES, compression_of, is_parquet
 from gata_assets.curation.staged_partitions import read_batches
 from gata_assets.curation.validated_files import DAMAGED
-from gata_assets.errors import ArchivedError, ObjectNotFoundError
+from gata_assets.errors import AccessDeniedError, ArchivedError, ObjectNotFoundError
 from gata_assets.governance.privacy.locators import People
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
@@ -39,6 +39,8 @@ _SHORTEST_WORD = 6
 # Ids that texts have letter for letter: nothing writes these characters otherwise, but JSON as such an escape.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.@:-]+")
 _ESCAPED_ASCII = "\\u00"
+# What is said of what a role may not see: an object, a tenant's folder, and all that is outside of it.
+_DENIED, _OTHERS = "the role may not read it", "what is outside of the tenant's folder"
 _PARQUET, _ARROW_STREAM = b"PAR1", b"\xff\xff\xff\xff"
 _PIECE_BYTES, _LONGEST_WORD, _ROWS_AT_ONCE = 1 << 23, 4_000, 10_000
 
@@ -106,16 +108,20 @@ def scan(haystacks: Iterable[Haystack], people: People) -> Scan:
     objects = size = damaged = 0
     findings = []
     for haystack in haystacks:
-        for found in haystack.search(search, people):
-            objects, size, damaged = objects + 1, size + found.size, damaged + found.is_damaged
-            if found.values or found.fault:
-                findings.append(Finding(found.key, found.values, haystack.name, found.fault))
-    return Scan(objects, size, tuple(findings), damaged)
+        try:
+            for found in haystack.search(search, people):
+                objects, size, damaged = objects + 1, size + found.size, damaged + found.is_damaged
+                if found.values or found.fault:
+                    findings.append(Finding(found.key, found.values, haystack.name, found.fault))
+        except AccessDeniedError:
+            findings.append(Finding("all of it" if haystack.name else _OTHERS, 0, haystack.name, _DENIED))
+    # Two may be denied the same.
+    return Scan(objects, size, tuple(dict.fromkeys(findings)), damaged)
 
 
 @dataclass(frozen=True)
 class TargetObjects:
-    """All objects of a target.
+    """All objects of a target. Of one that may not be listed, those of the tenant, and a fault for all others.
 
     Attributes:
         store: the target.
@@ -142,9 +148,17 @@ class TargetObjects:
                 return None
             except ArchivedError as error:
                 return Searched(key, 0, 0, fault=str(error))
+            except AccessDeniedError:
+                return Searched(key, 0, 0, fault=_DENIED)
 
-        keys = (key for key in self.store.list_keys("") if self.concerns(people.tenant, key))
-        yield from filter(None, map_in_order(look, keys, CALLS_AT_ONCE))
+        for folder in ("", f"{people.tenant}/"):
+            keys = (key for key in self.store.list_keys(folder) if self.concerns(people.tenant, key))
+            try:
+                yield from filter(None, map_in_order(look, keys, CALLS_AT_ONCE))
+            except AccessDeniedError:
+                yield Searched(folder or _OTHERS, 0, 0, fault=_DENIED)
+            else:
+                return
 
 
 class Search:

@@ -5,15 +5,12 @@ A person has one token, whether they asked, answered or wrote a ticket down. Wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import polars as pl
 
 from gata_assets.lake.offline.nested import PEOPLE_FIELDS, NestedReader, without_people
-from gata_assets.lake.offline.rules import OfflineRules, People
+from gata_assets.lake.offline.rules import PERSON, OfflineRules, People
 
-_PERSON = "person"
-_KINDS = {"requester": _PERSON, "assignee": _PERSON, "submitter": _PERSON, "organization_id": "organization"}
+_KINDS = {"requester": PERSON, "assignee": PERSON, "submitter": PERSON, "organization_id": "organization"}
 _SOURCES = {"requester": "requester_id", "assignee": "assignee_id", "submitter": "submitter_id"}
 
 
@@ -27,12 +24,6 @@ def people_columns(rows: pl.DataFrame, rules: OfflineRules) -> dict[str, pl.Seri
         else:
             found[name] = ids if rules.people is People.AS_IS else rules.tokens.tokens(kind, ids)
     return found
-
-
-def person_tokens(ids: Iterable[str], rules: OfflineRules) -> set[str]:
-    """What stands for people in offline tickets, besides their ids."""
-    has_tokens = rules.people is People.PSEUDONYMIZED and rules.tokens.has_key
-    return {rules.tokens.token(_PERSON, one) for one in ids} if has_tokens else set()
 
 
 def other_fields(rows: pl.DataFrame, rules: OfflineRules, reader: NestedReader) -> pl.Series:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -15,6 +15,8 @@ from hashlib import sha256
 from gata_assets.lake.tables import PRIORITIES
 from gata_assets.tables.masking.tokens import NO_TOKENS, Tokens
 
+# What a token of a person is called.
+PERSON = "person"
 _TARGET = re.compile(r"([a-z]+)=([0-9]{1,9}|-)/([0-9]{1,9}|-)")
 
 
@@ -70,6 +72,10 @@ class OfflineRules:
     tokens: Tokens = NO_TOKENS
     targets: SlaTargets = SlaTargets()
     has_language: bool = False
+
+    def tokens_of(self, people: Iterable[str]) -> set[str]:
+        """The tokens that days may have of people, by all keys."""
+        return {token for one in people for token in self.tokens.every_token(PERSON, one)}
 
     @property
     def digest(self) -> str:

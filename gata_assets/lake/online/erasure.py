@@ -19,7 +19,6 @@ from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import NotPublishedError, OutrunError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Exported, People
 from gata_assets.governance.privacy.scanning import Search, Searched
-from gata_assets.lake.offline.people import person_tokens
 from gata_assets.lake.offline.rules import OfflineRules
 from gata_assets.lake.online.publisher import publish_to
 from gata_assets.lake.online.slice import with_slice
@@ -99,7 +98,7 @@ class OnlinePlace:
     def export(self, people: People) -> Iterator[Exported]:
         """See Locator; raises OnlineError too."""
         keys = OnlineKeys(people.tenant, self.rules.prefix)
-        requesters = {*people.ids, *person_tokens(people.ids, self.offline)}
+        requesters = {*people.ids, *self.offline.tokens_of(people.ids)}
         with self._open(keys) as client:
             try:
                 version = OnlineReader(client, people.tenant, decode=bytes, prefix=keys.prefix).pinned()
@@ -114,7 +113,7 @@ class OnlinePlace:
     def search(self, search: Search, people: People) -> Iterator[Searched]:
         """See Haystack: all keys of the tenant's tickets, of any version and type; raises OnlineError."""
         keys = OnlineKeys(people.tenant, self.rules.prefix)
-        requesters = {*people.ids, *person_tokens(people.ids, self.offline)}
+        requesters = {*people.ids, *self.offline.tokens_of(people.ids)}
 
         def count(value: bytes) -> int:
             return max(search.count_value(value), int(_requester(value) in requesters))

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gata_assets.settings import values
-from gata_assets.settings.values import SettingsGroup, cron, wrong
+from gata_assets.settings.governance.keys import keys_by_version
+from gata_assets.settings.values import SettingsGroup, cron
 from gata_assets.tables.people.privacy_keys import PrivacyKeys
 
 _FEWEST_BYTES = 32
-_KEY = re.compile(r"([1-9][0-9]{0,5}):(\S+)")
-
-
-def _keys_of(value: str) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    for part in filter(None, (part.strip() for part in value.split(","))):
-        match = _KEY.fullmatch(part)
-        if match is None:
-            raise wrong("has a part that is no VERSION:KEY, such as 1: and what `openssl rand -hex 32` prints")
-        version, key = int(match[1]), match[2].encode()
-        if version in found:
-            raise wrong(f"has two keys of version {version}")
-        if len(key) < _FEWEST_BYTES:
-            raise wrong(f"has a key of fewer than {_FEWEST_BYTES} bytes (version {version})")
-        found[version] = key
-    return found
 
 
 def _all_long(value: SecretStr) -> SecretStr:
-    _keys_of(value.get_secret_value())
+    keys_by_version(value.get_secret_value(), _FEWEST_BYTES)
     return value
 
 
@@ -66,4 +50,4 @@ class PrivacySettings(SettingsGroup):
     @property
     def privacy_keys(self) -> PrivacyKeys:
         """The keys by version."""
-        return PrivacyKeys(_keys_of(self.keys.get_secret_value()) if self.keys else {})
+        return PrivacyKeys(keys_by_version(self.keys.get_secret_value(), _FEWEST_BYTES) if self.keys else {})

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gata_assets.lake.labels import KNOWN, LabelField, is_label_field
 from gata_assets.lake.offline.rules import OfflineRules, People, SlaTargets
-from gata_assets.settings.values import SettingsGroup, comma_separated, long_key, tenant_names, wrong
-from gata_assets.tables.masking.tokens import Tokens
+from gata_assets.settings.governance.keys import masking_keys, masking_tokens
+from gata_assets.settings.values import SettingsGroup, comma_separated, tenant_names, wrong
 
 
 def _targets(value: str) -> str:
@@ -39,10 +39,11 @@ class LakeSettings(SettingsGroup):
     """The first day on which a ticket may have been created; rows before it are rejected."""
     people: People = Field(People.PSEUDONYMIZED, alias="LAKE_PEOPLE")
     """What offline tickets have of requesters, assignees and submitters: tokens, the ids as they are, or nothing."""
-    masking_key: Annotated[SecretStr | None, AfterValidator(long_key)] = Field(
+    masking_key: Annotated[SecretStr | None, AfterValidator(masking_keys)] = Field(
         None, alias="LAKE_MASKING_KEY", examples=["32-random-characters-of-your-own"]
     )
-    """The key by which people become tokens, at least 16 bytes; if unset, they become *** and cannot be joined."""
+    """The key by which people become tokens, at least 16 bytes; if unset, they become *** and cannot be joined.
+    VERSION:KEY with commas between them as for MASKING_KEY."""
     has_language: bool = Field(False, alias="LAKE_LANGUAGE")
     """Whether the language of each ticket is detected. Needs the extra `language`."""
     sla_targets: Annotated[str, AfterValidator(_targets)] = Field(
@@ -59,8 +60,8 @@ class LakeSettings(SettingsGroup):
     @property
     def offline_rules(self) -> OfflineRules:
         """How rows of bronze become offline tickets."""
-        key = self.masking_key.get_secret_value().encode() if self.masking_key else None
-        return OfflineRules(self.people, Tokens(key), SlaTargets.parse(self.sla_targets), self.has_language)
+        tokens, targets = masking_tokens(self.masking_key), SlaTargets.parse(self.sla_targets)
+        return OfflineRules(self.people, tokens, targets, self.has_language)
 
     @property
     def earliest_at(self) -> datetime:

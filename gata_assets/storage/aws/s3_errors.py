@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gata_assets.errors import ArchivedError, ConflictError, ObjectNotFoundError, StoreError
+from gata_assets.errors import (
+    AccessDeniedError,
+    ArchivedError,
+    ConflictError,
+    ObjectNotFoundError,
+    StoreError,
+)
 
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
@@ -17,10 +23,6 @@ _CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"
 
 class BeyondTheEndError(StoreError):
     """The requested part of an object begins after its end."""
-
-
-class AccessDeniedError(StoreError):
-    """S3 refused an action."""
 
 
 class RepeatedConflictError(ConflictError):

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import ClientError
 
-from gata_assets.errors import DeleteDeniedError, ObjectNotFoundError, StoreError
-from gata_assets.storage.aws.s3_errors import AccessDeniedError
+from gata_assets.errors import AccessDeniedError, DeleteDeniedError, ObjectNotFoundError, StoreError
 from gata_assets.storage.aws.s3_streams import read_in_parts
 from gata_assets.storage.objects import KeptVersion, ObjectHistory
 

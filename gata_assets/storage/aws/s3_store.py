@@ -14,15 +14,9 @@ from urllib.parse import urlencode
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError
 
-from gata_assets.errors import ConflictError, DeleteDeniedError, ObjectNotFoundError, StoreError
+from gata_assets.errors import AccessDeniedError, ConflictError, DeleteDeniedError, ObjectNotFoundError, StoreError
 from gata_assets.storage.aws.s3_client import ENDPOINTS_OF_AWS, SdkSettings, encrypt_with, open_client
-from gata_assets.storage.aws.s3_errors import (
-    AccessDeniedError,
-    BeyondTheEndError,
-    RepeatedConflictError,
-    changed,
-    s3_errors,
-)
+from gata_assets.storage.aws.s3_errors import BeyondTheEndError, RepeatedConflictError, changed, s3_errors
 from gata_assets.storage.aws.s3_history import S3History
 from gata_assets.storage.aws.s3_streams import Errors, PartsWriter, read_in_parts
 from gata_assets.storage.objects import ABSENT, Guard, ObjectStore, ObjectWriter, Version

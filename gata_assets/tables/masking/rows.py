@@ -6,7 +6,7 @@ Valid rows and rejected ones alike. What cannot be divided into columns is hidde
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 
@@ -122,16 +122,29 @@ def _tokens_of_contacts(identifiers: pl.Series, tokens: Tokens) -> pl.Series | N
     The token is that of the identifier as it is, so that two identifiers never become the same. Of a normalized address
     or number it is the token that this has elsewhere. Without a key there is none.
     """
-    if not tokens.has_key:
-        return None
-    emails = contain_emails(identifiers)
-    phones = contain_phones(identifiers) & ~emails
-    if not (emails | phones).any():
+    contacts = _contacts(identifiers) if tokens.has_key else {}
+    if not any(map(len, contacts.values())):
         return None
     found = pl.Series(identifiers.name, [None], dtype=pl.String).new_from_index(0, len(identifiers))
-    for kind, rows in ((EMAIL, emails.arg_true()), (PHONE, phones.arg_true())):
+    for kind, rows in contacts.items():
         found = found.scatter(rows, tokens.tokens(kind, identifiers.gather(rows)))
     return found
+
+
+def _contacts(identifiers: pl.Series) -> dict[str, pl.Series]:
+    """By kind, the places of identifiers that contain an e-mail address or a phone number."""
+    emails = contain_emails(identifiers)
+    return {EMAIL: emails.arg_true(), PHONE: (contain_phones(identifiers) & ~emails).arg_true()}
+
+
+def stored_tokens(specs: Iterable[TableSpec], ids: Sequence[str], tokens: Tokens) -> set[str]:
+    """The tokens, by all keys, that tables may have in place of these ids of people: those of identifiers that contain
+    an address or a number, and those of columns that name a person.
+    """
+    kinds = {one.format or one.name for spec in specs for one in spec.columns if one.subject and one.personal == TOKEN}
+    contacts = _contacts(pl.Series(ids, dtype=pl.String))
+    values = {kind: [ids[place] for place in places] for kind, places in contacts.items()} | dict.fromkeys(kinds, ids)
+    return {token for kind, named in values.items() for one in named for token in tokens.every_token(kind, one)}
 
 
 def as_stored(spec: TableSpec, identifiers: pl.Series, tokens: Tokens) -> pl.Series:

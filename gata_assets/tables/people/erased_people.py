@@ -42,7 +42,7 @@ class ErasedPeople:
         for stone in stones:
             key, limit = keys.of_tenant(tenant, stone.key_version), micros(stone.erased_at)
             known = by_key.setdefault(key, {})
-            for person in stone.people:
+            for person in (*stone.people, *stone.tokens):
                 digest = bytes.fromhex(person.digest)
                 known[digest] = max(limit, known.get(digest, NEVER))
                 marks.append(person.mark ^ pad_of(key, digest))

@@ -26,11 +26,14 @@ class Digest(NamedTuple):
 
 @dataclass(frozen=True)
 class Tombstones:
-    """People who were erased at once: their digests by the key of a version; rows up to the instant do not count."""
+    """People who were erased at once: their digests by the key of a version, and those of the tokens that masked tables
+    have in place of their ids; rows up to the instant do not count.
+    """
 
     key_version: int
     erased_at: datetime
     people: tuple[Digest, ...]
+    tokens: tuple[Digest, ...] = ()
 
 
 class PrivacyKeys:

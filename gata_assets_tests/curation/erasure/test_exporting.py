@@ -30,11 +30,8 @@ from gata_assets.lake.curator import LakeCurator
 from gata_assets.lake.offline.rules import OfflineRules, People
 from gata_assets.lake.tables import RAW_TICKETS, TICKETS
 from gata_assets.storage.local import LocalStore
-from gata_assets.tables.columns.column_spec import ColumnSpec
-from gata_assets.tables.masking.rows import mask_values
 from gata_assets.tables.masking.tokens import Tokens
 from gata_assets.tables.people.named_people import NamedPeople
-from gata_assets.tables.people.stored_names import stored_names
 from gata_assets.tables.spec import TableSpec, UnknownColumns
 from gata_assets_tests.curation.erasure.test_documents import FILES, OTHER, page, ticket
 from gata_assets_tests.curation.erasure.test_documents import PERSON as REQUESTER
@@ -168,16 +165,3 @@ def test_people_are_found_in_any_column_of_the_table_that_names_one() -> None:
     assert np.array_equal(found, [True, False, False, True])  # type: ignore[arg-type]
     assert people.rows_of(spec, pl.DataFrame({"user_id": [7, 8]})) is not None
     assert people.rows_of(spec, pl.DataFrame({"item_id": ["x"]})) is None
-
-
-def test_the_tokens_of_a_masked_table_are_those_that_rows_have() -> None:
-    customers = shop_customers()
-    tokens, rows = Tokens(b"k" * 32), pl.DataFrame({"customer_id": ["a@example.com", "c1"]})
-    stored = mask_values(customers, rows, tokens)[0]["customer_id"].to_list()
-    assert stored_names(customers, ["a@example.com", "c1"], tokens) == {stored[0]} - {"a@example.com"}
-    assert stored_names(customers, ["a@example.com"], Tokens(None)) == set()
-
-
-def shop_customers() -> TableSpec:
-    columns = ColumnSpec("customer_id", pl.String(), subject=True)
-    return TableSpec("c", "c", "", False, (columns,), (), "c", key=("customer_id",), card_numbers="truncate")

@@ -39,6 +39,14 @@ def test_another_key_makes_other_tokens() -> None:
     assert Tokens(KEY).token("email", "a@b.co") != Tokens(KEY[::-1]).token("email", "a@b.co")
 
 
+def test_the_tokens_of_all_keys_are_known_and_the_newest_makes_new_ones() -> None:
+    newest, first = KEY[::-1], KEY
+    tokens = Tokens(newest, [first])
+    assert tokens.token("email", "a@b.co") == Tokens(newest).token("email", "a@b.co")
+    assert tokens.every_token("email", "a@b.co") == [Tokens(key).token("email", "a@b.co") for key in (newest, first)]
+    assert Tokens(None).every_token("email", "a@b.co") == []
+
+
 def test_without_a_key_all_values_are_hidden() -> None:
     tokens = Tokens(None)
     assert tokens.token("email", "a@b.co") == "***"
@@ -47,9 +55,10 @@ def test_without_a_key_all_values_are_hidden() -> None:
 
 @pytest.mark.parametrize("key", [b"", b"secret", b"x" * 15])
 def test_a_short_key_is_refused_without_showing_it(key: bytes) -> None:
-    with pytest.raises(MaskingKeyError, match=rf"has {len(key)} bytes, and needs at least 16") as caught:
-        Tokens(key)
-    assert isinstance(caught.value, GataError) and "secret" not in str(caught.value)
+    for keys in ((key,), (KEY, [key])):
+        with pytest.raises(MaskingKeyError, match=rf"has {len(key)} bytes, and needs at least 16") as caught:
+            Tokens(*keys)
+        assert isinstance(caught.value, GataError) and "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["", "E-mail", "a b", "e\0", "1", "é"])

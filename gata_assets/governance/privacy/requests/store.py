@@ -6,7 +6,7 @@ is carried out even if whoever asked is gone. One that was cut off between the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from gata_assets.governance.privacy.requests.sealing import seal, unseal
 from gata_assets.governance.retention.holds import Holds
 from gata_assets.storage.objects import ABSENT, ObjectStore, Version
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
-from gata_assets.storage.people.tombstones import find_tombstones, write_tombstones
+from gata_assets.storage.people.tombstones import TombstoneReader, find_tombstones, write_tombstones
 from gata_assets.tables.people.privacy_keys import PrivacyKeys, Tombstones
 
 # Each time means that another process has changed the record.
@@ -49,7 +49,13 @@ class ErasureRequests:
     """The requests of a target; safe for several threads and processes."""
 
     def __init__(
-        self, store: ObjectStore, keys: PrivacyKeys, holds: Holds, deadline: timedelta, clock: Callable[[], datetime]
+        self,
+        store: ObjectStore,
+        keys: PrivacyKeys,
+        holds: Holds,
+        deadline: timedelta,
+        clock: Callable[[], datetime],
+        known_as: Callable[[str, Sequence[str]], Collection[str]] = lambda *_: (),
     ) -> None:
         """Use a store.
 
@@ -59,7 +65,9 @@ class ErasureRequests:
             holds: Of the target.
             deadline: Within which a request is to be carried out.
             clock: Gives the present instant in UTC.
+            known_as: What stands for ids of a tenant's people in tables that mask them, besides the ids.
         """
+        self.known_as = known_as
         self.store, self._keys, self._holds = store, keys, holds
         self._deadline, self._clock = deadline, clock
         self._known: dict[str, tuple[Version, StoredRequest]] = {}
@@ -187,8 +195,13 @@ class ErasureRequests:
         folder = TenantLayout(tenant).tombstones
         known = find_tombstones(self.store, folder, request)
         version = known.key_version if known else self._keys.newest
-        people = tuple(digest_people(self._keys, tenant, version, pl.Series(ids, dtype=pl.String)))
-        return write_tombstones(self.store, folder, request, Tombstones(version, self._clock(), people))
+        # Without the key of an earlier request nothing is begun.
+        TombstoneReader(self._keys).erased(self.store, tenant, folder)
+        people, tokens = (
+            tuple(digest_people(self._keys, tenant, version, pl.Series(names, dtype=pl.String)))
+            for names in (ids, sorted(self.known_as(tenant, ids)))
+        )
+        return write_tombstones(self.store, folder, request, Tombstones(version, self._clock(), people, tokens))
 
     def _request(
         self, tenant: str, request: str, stones: Tombstones, *, by: str, sealed: bytes | None
