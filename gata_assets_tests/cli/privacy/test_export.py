@@ -156,7 +156,8 @@ def test_the_tokens_of_ids_count_and_several_ids_are_one_person(
 
 
 def test_nothing_is_replaced_and_nothing_half_is_left(tmp_path: Path) -> None:
-    to = tmp_path / "person.zip"
+    to = tmp_path / "exports" / "person.zip"
+    to.parent.mkdir()
 
     def fail() -> Iterator[bytes]:
         yield b"half"
@@ -164,17 +165,17 @@ def test_nothing_is_replaced_and_nothing_half_is_left(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match="away"), new_archive(to) as archive:
         archive.add_lines("a", fail())
-    assert list(tmp_path.iterdir()) == []
+    assert list(to.parent.iterdir()) == []
     with new_archive(to) as archive:
         archive.add_text("a", "whole")
     before = to.read_bytes()
     with pytest.raises(DataRuleError, match="is there already"), new_archive(to):
         pass
-    late = tmp_path / "late.zip"
+    late = to.parent / "late.zip"
     with pytest.raises(DataRuleError, match="is there already"), new_archive(late):
         late.write_bytes(b"by somebody else")
     assert (to.read_bytes(), late.read_bytes()) == (before, b"by somebody else")
-    assert {path.name for path in tmp_path.iterdir()} == {"person.zip", "late.zip"}
+    assert {path.name for path in to.parent.iterdir()} == {"person.zip", "late.zip"}
     with pytest.raises(StoreError, match="No such file"), new_archive(tmp_path / "no" / "a.zip"):
         pass
 

@@ -150,7 +150,8 @@ def test_the_slice_of_another_targets_lake_is_not_replaced(
     [
         (People.PSEUDONYMIZED, TOKENS, True),
         (People.PSEUDONYMIZED, Tokens(None), False),
-        (People.LEFT_OUT, TOKENS, False),
+        # Of days that were rebuilt under other rules.
+        (People.LEFT_OUT, TOKENS, True),
     ],
 )
 def test_requesters_are_known_by_what_stands_for_them(
