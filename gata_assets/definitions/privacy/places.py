@@ -36,6 +36,7 @@ from gata_assets.settings.table_specs import all_tables, curation_rules, has_own
 from gata_assets.settings.values import SourceKind
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.people.named_people import subject_names
 from gata_assets.tickets.erasure.locator import TicketLocator, TicketPlaces
 
 # Below it are the folders of sources, each below a folder of raw, curated or prod.
@@ -45,6 +46,7 @@ _SHOP = "shop/"
 def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
     """The places of these settings."""
     rules, tables = curation_rules(settings), all_tables(settings)
+    columns = subject_names(tables.values())
 
     def curator_of(tenant: str) -> Curator:
         return Curator(store, tenant, rules, datetime.now(UTC), tables)
@@ -81,7 +83,8 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
     hooks = find_hooks(settings)
     locators.append(HookLocator(hooks))
     haystacks.append(HookHaystack(hooks))
-    return PrivacyPlaces(store, rules.tombstones, open_requests(settings, store), tuple(locators), tuple(haystacks))
+    requests = open_requests(settings, store)
+    return PrivacyPlaces(store, rules.tombstones, requests, tuple(locators), tuple(haystacks), columns)
 
 
 def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection) -> tuple[Locator, Haystack]:

@@ -35,6 +35,7 @@ class PrivacyPlaces:
         requests: what was asked for, and becomes of it.
         locators: where data of people is.
         haystacks: what is searched at the end.
+        columns: the names, in lower case, that columns of people have.
     """
 
     store: ObjectStore
@@ -42,6 +43,7 @@ class PrivacyPlaces:
     requests: ErasureRequests
     locators: tuple[Locator, ...]
     haystacks: tuple[Haystack, ...]
+    columns: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _erase(
     log = log_of(store, tenant, clock)
     erased = places.reader.erased(store, tenant, TenantLayout(tenant).tombstones)
     names = (*distinct, *sorted(places.requests.known_as(tenant, distinct)))
-    erasure = Erasure(tenant, names, request, erased)
+    erasure = Erasure(tenant, names, request, erased, columns=places.columns)
     all_cleared = []
     for locator in places.locators:
         for cleared in _persistently(locator, erasure):

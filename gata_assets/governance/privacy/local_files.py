@@ -18,7 +18,7 @@ from typing import BinaryIO, ClassVar
 
 from gata_assets.errors import StoreError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Exported, People
-from gata_assets.governance.privacy.scanning import Search, Searched
+from gata_assets.governance.privacy.searching import Search, Searched
 from gata_assets.storage.scratch import regular_files, scratch_files, sweep_scratch
 
 _SQLITE = b"SQLite format 3\x00"

@@ -22,10 +22,12 @@ class People:
     Attributes:
         tenant: whose people.
         ids: who, as tables name them, by tokens of their ids too; in memory alone.
+        columns: the names, in lower case, that columns of people have; none if they are not known.
     """
 
     tenant: str
     ids: tuple[str, ...] = field(repr=False)
+    columns: frozenset[str] = field(default=frozenset(), kw_only=True)
 
     @cached_property
     def mentions(self) -> Mentions:

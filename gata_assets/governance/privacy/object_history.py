@@ -17,7 +17,7 @@ from typing import BinaryIO, ClassVar
 from gata_assets.curation.files.signatures import HEAD_BYTES, is_parquet
 from gata_assets.errors import AccessDeniedError, ArchivedError, DeleteDeniedError, ObjectNotFoundError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Exported, People
-from gata_assets.governance.privacy.scanning import Search, Searched
+from gata_assets.governance.privacy.searching import Search, Searched
 from gata_assets.storage.objects import KeptVersion, ObjectHistory
 from gata_assets.storage.parallel import CALLS_AT_ONCE, SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.storage.scratch import scratch_file
@@ -42,7 +42,7 @@ class OldVersions:
         """See Locator."""
         removed = denied = 0
         first = ""
-        for kept, found in self._search(Search(erasure.ids), erasure):
+        for kept, found in self._search(Search(erasure), erasure):
             if not found.values:
                 continue
             try:
@@ -56,7 +56,7 @@ class OldVersions:
 
     def export(self, people: People) -> Iterator[Exported]:
         """See Locator. Only which there are: each has what its object had at a time, and is deleted some days later."""
-        for kept, found in self._search(Search(people.ids), people):
+        for kept, found in self._search(Search(people), people):
             if found.values:
                 note = {"object": kept.key, "version": kept.name, "bytes": kept.size, "values": found.values}
                 yield Exported(self.name, found.key, (note,))

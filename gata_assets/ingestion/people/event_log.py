@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from gata_assets.errors import DamagedTableError, ObjectNotFoundError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Exported, People
-from gata_assets.governance.privacy.scanning import Search, Searched
+from gata_assets.governance.privacy.searching import Search, Searched
 from gata_assets.ingestion.kafka.consuming.replay import quarantined_streams
 from gata_assets.ingestion.people.erased_events import CuratorOf, ErasedEvents
 from gata_assets.ingestion.people.message_search import MessageSearch, readable

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from confluent_kafka import Message
 
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Exported, People
-from gata_assets.governance.privacy.scanning import Search, Searched
+from gata_assets.governance.privacy.searching import Search, Searched
 from gata_assets.ingestion.kafka.connection import KafkaConnection
 from gata_assets.ingestion.kafka.consuming.client import as_value
 from gata_assets.ingestion.kafka.consuming.dead_letters import TOPIC_HEADER

@@ -18,7 +18,7 @@ from redis import Redis
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import NotPublishedError, OutrunError
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Exported, People
-from gata_assets.governance.privacy.scanning import Search, Searched
+from gata_assets.governance.privacy.searching import Search, Searched
 from gata_assets.lake.offline.rules import OfflineRules
 from gata_assets.lake.online.publisher import publish_to
 from gata_assets.lake.online.slice import with_slice

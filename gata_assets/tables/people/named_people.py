@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 import numpy as np
@@ -40,3 +40,9 @@ class NamedPeople:
     def includes(self, one: str) -> bool:
         """See Subjects."""
         return one in self._ids
+
+
+def subject_names(specs: Collection[TableSpec]) -> frozenset[str]:
+    """The names, in lower case, that columns of people have in any form of these tables, raw files included."""
+    found = {name.lower() for spec in specs for name, column in spec.sources.items() if column in spec.subject_columns}
+    return frozenset(found.union(*(map(str.lower, spec.subject_columns) for spec in specs)))

@@ -89,6 +89,22 @@ def test_however_an_id_is_written_it_is_found(person: str) -> None:
     assert found_in(parquet(a=pl.Series([None, None], dtype=pl.Binary).to_list()), person) == 0
 
 
+def test_a_short_id_counts_where_columns_have_a_name_of_people_alone() -> None:
+    store = MemoryStore()
+    contents = {
+        "csv": b"User_ID,rating\n77,5\n5,77\n",
+        "json": b'{"user_id": 77, "rows": 77, "more": {"77": [77]}}\n{"user_id": 5, "rows": 77}\n',
+        "parquet": parquet(user_id=["77", "5"], rating=[77, 77]),
+        "nested": parquet(more=['{"user_id": "77"}', '{"n": 77}']),
+        "others": b'{"rows": 77}\n',
+    }
+    for key, content in contents.items():
+        store.write(key, content)
+    people = People("acme", ("77", PERSON), columns=frozenset({"user_id"}))
+    found = {finding.key: finding.values for finding in scan([TargetObjects(store)], people).findings}
+    assert found == {"csv": 1, "json": 1, "parquet": 1, "nested": 1}
+
+
 def test_events_of_segments_are_looked_into() -> None:
     assert found_in(encode_segment(segment_of([event(1), event(2)])), "u2") == 1
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from confluent_kafka import Consumer, TopicPartition
 
 from gata_assets.governance.privacy.locators import Cleared, People
-from gata_assets.governance.privacy.scanning import Search
+from gata_assets.governance.privacy.searching import Search
 from gata_assets.ingestion.kafka.origin import Origin, target_id
 from gata_assets.ingestion.kafka.topics import dead_letters_of
 from gata_assets.ingestion.people.topics import TopicHaystack, TopicLocator, TopicPlaces
@@ -73,7 +73,7 @@ def cleared(places: TopicPlaces, store: MemoryStore) -> dict[str, Cleared]:
 
 def values_left(places: TopicPlaces) -> dict[str, int]:
     people = People("acme", (PERSON,))
-    return {one.key: one.values for one in TopicHaystack(places).search(Search(people.ids), people) if one.values}
+    return {one.key: one.values for one in TopicHaystack(places).search(Search(people), people) if one.values}
 
 
 def test_what_is_consumed_is_deleted_and_comes_in_no_second_time(noida_broker: Broker) -> None:

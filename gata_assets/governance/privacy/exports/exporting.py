@@ -50,7 +50,8 @@ def export_person(
         StoreError: The target failed.
     """
     began, distinct = clock(), sorted(set(ids))
-    people = People(tenant, tuple(sorted({*distinct, *places.requests.known_as(tenant, distinct)})))
+    known_as = places.requests.known_as(tenant, distinct)
+    people = People(tenant, tuple(sorted({*distinct, *known_as})), columns=places.columns)
     covered, failed, files = set[str](), list[Finding](), list[PlaceFile]()
     names = _Names()
     found = chain.from_iterable(locator.export(people) for locator in places.locators)
