@@ -35,14 +35,13 @@ from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.parallel import CALLS_AT_ONCE, map_in_order
 from gata_assets.storage.scratch import scratch_file
 
-_SHORTEST_WORD = 6
 # Ids that texts have letter for letter: nothing writes these characters otherwise, but JSON as such an escape.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.@:-]+")
 _ESCAPED_ASCII = "\\u00"
 # What is said of what a role may not see: an object, a tenant's folder, and all that is outside of it.
 _DENIED, _OTHERS = "the role may not read it", "what is outside of the tenant's folder"
 _PARQUET, _ARROW_STREAM = b"PAR1", b"\xff\xff\xff\xff"
-_PIECE_BYTES, _LONGEST_WORD, _ROWS_AT_ONCE = 1 << 23, 4_000, 10_000
+_PIECE_BYTES, _ROWS_AT_ONCE, _SHORTEST_WORD, _LONGEST_WORD = 1 << 23, 10_000, 6, 4_000
 
 
 @dataclass(frozen=True)
@@ -126,10 +125,12 @@ class TargetObjects:
     Attributes:
         store: the target.
         concerns: whether an object may be about people of a tenant, by its key.
+        prefix: what the keys begin with.
     """
 
     store: ObjectStore
     concerns: Callable[[str, str], bool] = lambda *_: True
+    prefix: str = ""
     name: ClassVar[str] = ""
 
     def search(self, search: Search, people: People) -> Iterator[Searched]:
@@ -151,7 +152,7 @@ class TargetObjects:
             except AccessDeniedError:
                 return Searched(key, 0, 0, fault=_DENIED)
 
-        for folder in ("", f"{people.tenant}/"):
+        for folder in (self.prefix,) if self.prefix else ("", f"{people.tenant}/"):
             keys = (key for key in self.store.list_keys(folder) if self.concerns(people.tenant, key))
             try:
                 yield from filter(None, map_in_order(look, keys, CALLS_AT_ONCE))
