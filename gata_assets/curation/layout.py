@@ -19,6 +19,11 @@ class TenantLayout:
     tenant: str
 
     @property
+    def owner(self) -> str:
+        """Whose data it is, as commands name it."""
+        return self.tenant
+
+    @property
     def root(self) -> str:
         """The folder of everything but raw files."""
         return f"{self.tenant}/"

@@ -104,6 +104,8 @@ class Report:
     `request_id` is the ID of the request that the file came by, if it came by HTTP.
 
     `erased` counts rows of people who were erased before it was validated: they are in no other number.
+
+    `parts_before` are the keys of parts that had rows of people besides: who has folded one in needs no other row.
     """
 
     table: str
@@ -129,6 +131,7 @@ class Report:
     figures: RowFigures | None = None
     request_id: str | None = None
     erased: int = 0
+    parts_before: tuple[str, ...] = ()
 
     def of_raw(self, content: RawContent) -> Report:
         """The same outcome of that content."""
@@ -172,6 +175,7 @@ class Report:
             *(("mapping", "mapping_name") if self.mapping is None else ()),
             *(("request_id",) if self.request_id is None else ()),
             *(("erased",) if not self.erased else ()),
+            *(("parts_before",) if not self.parts_before else ()),
         }
         own = {key: value for key, value in own.items() if key not in left_out}
         version = _VERSION_WITHOUT_MAPPING if self.mapping is None else _VERSION

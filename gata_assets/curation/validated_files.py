@@ -34,6 +34,7 @@ from gata_assets.storage.files import digest_file
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.changes.declared import COMMITTED_AT
 from gata_assets.tables.people.erased_people import ErasedPeople
+from gata_assets.tables.people.owners import columns_of_owners
 from gata_assets.tables.row_rules import RowContext
 from gata_assets.tables.spec import TableSpec
 
@@ -139,7 +140,7 @@ class TenantTables:
 
     def erased(self) -> ErasedPeople:
         """Whose rows do not count up to now; raises PrivacyKeyError, DamagedTableError or StoreError."""
-        return self.rules.tombstones.erased(self.store, self.places.tenant, self.places.tombstones)
+        return self.rules.tombstones.erased(self.store, self.places.owner, self.places.tombstones)
 
     def stored_rows(self, quarantine: StagedPart) -> tuple[StagedPart, int]:
         """A quarantine table and its own row count; 0 if it is missing or differs from what was written."""
@@ -220,7 +221,7 @@ class TenantTables:
             datetime.combine(day, time(), UTC) if day else None,
             self.rules.tokens,
             loaded_at=report.landed_at,
-            erased=self.erased() if spec.subject_columns else None,
+            erased=self.erased() if columns_of_owners(spec) else None,
         )
 
     def validate_rows(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from gata_assets.definitions.stores import build_bucket, build_store
 from gata_assets.settings.model import Settings
-from gata_assets.settings.shop_rules import prod_settings, shop_rules, shop_tables
 from gata_assets.shop.places import CURATED, PROD, RAW
 from gata_assets.shop.stores import ShopStore
 from gata_assets.storage.catalog.base import Catalog
@@ -20,11 +19,12 @@ if TYPE_CHECKING:
     from gata_assets.shop.engine import ShopEngine
 
 
-def open_shop(settings: Settings) -> ShopEngine:
-    """The engine that the settings choose; raises SettingsError for a wrong declaration of a table."""
+def open_shop(settings: Settings, target: ObjectStore | None = None) -> ShopEngine:
+    """The engine that the settings choose, over `open_shop_store`; raises SettingsError for a wrong table."""
+    from gata_assets.settings.shop_rules import prod_settings, shop_rules, shop_tables
     from gata_assets.shop.engine import ShopEngine
 
-    store = open_shop_store(settings)
+    store = open_shop_store(settings, target)
 
     def catalog() -> Catalog:
         if settings.shop.glue_database:
@@ -47,14 +47,14 @@ def open_shop(settings: Settings) -> ShopEngine:
     )
 
 
-def open_shop_store(settings: Settings) -> ObjectStore:
-    """The store of the shop's places."""
-    shop, target = settings.shop, settings.target
+def open_shop_store(settings: Settings, target: ObjectStore | None = None) -> ObjectStore:
+    """The store of the shop's places, over a store of the target, or that of the settings."""
+    shop = settings.shop
     buckets = {RAW: shop.raw_bucket, CURATED: shop.curated_bucket, PROD: shop.prod_bucket}
-    if target.bucket is None and not any(buckets.values()):
-        return LocalStore(str(target.directory))
+    if target is None and settings.target.bucket is None and not any(buckets.values()):
+        return LocalStore(str(settings.target.directory))
     key, mounts = shop.kms_key, {}
     for prefix, bucket in buckets.items():
         if bucket:
             mounts[prefix] = build_bucket(settings, bucket, kms_key=key if prefix != RAW else None)
-    return ShopStore(build_store(settings), mounts)
+    return ShopStore(target or build_store(settings), mounts)

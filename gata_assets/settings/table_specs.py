@@ -76,9 +76,10 @@ def _declared_tables(settings: Settings) -> dict[str, TableSpec]:
     from gata_assets.tables.declaration import load_specs, tables_by_name
 
     try:
-        declared = [spec for module in settings.project.table_specs for spec in load_specs(module)]
+        declared = [spec for module in settings.project.table_specs for spec in load_specs(module) if not spec.changes]
         require_masking_key(settings, declared)
-        # A table that one module imports from another is the same object, and counts once.
+        # Tables of changes are a shop's, and refer to tables of it. A table that one module imports from another is the
+        # same object, and counts once.
         return tables_by_name(dict.fromkeys([*TABLES.values(), *declared]))
     except TableSpecError as error:
         raise SettingsError(f"TABLE_SPECS: {error}") from error

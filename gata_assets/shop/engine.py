@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from gata_assets.curation.changes.lease import Lease
 from gata_assets.curation.changes.units import Curated
@@ -18,7 +19,7 @@ from gata_assets.shop.curated import CuratedTables, ShopCurator
 from gata_assets.shop.events.routing import Work
 from gata_assets.shop.events.stages import StageOutcome
 from gata_assets.shop.places import ShopLayout
-from gata_assets.shop.prod.build import build_partitions, is_built
+from gata_assets.shop.prod.build import ProdReport, build_partitions, build_prod, is_built
 from gata_assets.shop.prod.builds import PublishedPartition
 from gata_assets.shop.prod.source import EVERYTHING, ProdSettings, Scope
 from gata_assets.storage.catalog.base import Catalog
@@ -103,16 +104,27 @@ class ShopEngine:
 
     def build(self, source: str, scope: Scope) -> Iterator[PublishedPartition]:
         """Bring tables for analysts of a source up to date, see `build_partitions`; raises as `build_prod`."""
-        lease = Lease(self.store, f"{self.prod_folder(source)}lease.json", clock=self.clock, pause=self.pause)
-        with lease.held(lambda: False):
+        with self._prod_lease(source).held(lambda: False):
             yield from build_partitions(*self._prod_of(source), now=self.clock(), scope=scope)
+
+    def build_without(self, source: str, request: str) -> ProdReport:
+        """Build the tables for analysts of a source again, from which a request has erased people, and delete all
+        superseded files at once; raises as `build_prod`.
+        """
+        with self._prod_lease(source).held(lambda: False):
+            return build_prod(*self._prod_of(source, erased_by=request, grace=timedelta(0)), now=self.clock())
 
     def is_built(self, source: str) -> bool:
         """Whether the tables for analysts of a source are of its present curated tables; raises as `build_prod`."""
         return is_built(*self._prod_of(source), now=self.clock())
 
-    def _prod_of(self, source: str) -> tuple[CuratedTables, ObjectStore, Catalog, str, ProdSettings]:
-        settings = replace(self.prod, database=self.prod.database or source)
+    def _prod_lease(self, source: str) -> Lease:
+        """The lease of whoever builds tables for analysts of a source."""
+        return Lease(self.store, f"{self.prod_folder(source)}lease.json", clock=self.clock, pause=self.pause)
+
+    def _prod_of(self, source: str, **changes: Any) -> tuple[CuratedTables, ObjectStore, Catalog, str, ProdSettings]:
+        """What a build takes, with changes to its settings."""
+        settings = replace(self.prod, database=self.prod.database or source, **changes)
         return CuratedTables(self.curator(source)), self.store, self.catalog(), self.prod_folder(source), settings
 
 

@@ -14,12 +14,20 @@ from gata_assets.curation.layout import TenantLayout
 # What may be a bucket of its own; then keys there begin behind it.
 RAW, CURATED, PROD = "shop/raw/", "shop/curated/", "shop/prod/"
 
+# What commands name a source by, before its name.
+OWNER = "shop/"
+
 _DAY = re.compile(r"year=([0-9]{4})/month=([0-9]{1,2})/day=([0-9]{1,2})/")
 
 
 @dataclass(frozen=True)
 class ShopLayout(TenantLayout):
     """The keys of one source's data."""
+
+    @property
+    def owner(self) -> str:
+        """See TenantLayout."""
+        return f"{OWNER}{self.tenant}"
 
     @property
     def raw_files(self) -> str:
@@ -48,3 +56,13 @@ class ShopLayout(TenantLayout):
     def prod(self) -> str:
         """The folder of the tables for analysts."""
         return f"{PROD}{self.tenant}/"
+
+
+def is_of_shop(owner: str) -> bool:
+    """Whether it is a source of the shop, as commands name it, and no tenant."""
+    return owner.startswith(OWNER)
+
+
+def layout_of(owner: str) -> TenantLayout:
+    """The keys of a tenant's data, or of those of a source of the shop."""
+    return ShopLayout(owner.removeprefix(OWNER)) if is_of_shop(owner) else TenantLayout(owner)

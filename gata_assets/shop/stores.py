@@ -18,20 +18,20 @@ class ShopStore(ObjectStore):
     def __init__(self, target: ObjectStore, mounts: Mapping[str, ObjectStore]) -> None:
         """`mounts` has the stores by their prefix, which ends with a slash; other keys are the target's."""
         self._target = target
-        self._mounts = dict(mounts)
-        raw = self._mounts.get(RAW, target)
+        self.mounts = dict(mounts)
+        raw = self.mounts.get(RAW, target)
         # Of raw files alone it is asked; guards are of what is written.
         self.lists_odd_files = raw.lists_odd_files
-        self.is_guarding = all(self._mounts.get(prefix, target).is_guarding for prefix in (CURATED, PROD))
+        self.is_guarding = all(self.mounts.get(prefix, target).is_guarding for prefix in (CURATED, PROD))
 
     @property
     def has_conditions(self) -> bool:
         """See ObjectStore."""
-        return all(store.has_conditions for store in (self._target, *self._mounts.values()))
+        return all(store.has_conditions for store in (self._target, *self.mounts.values()))
 
     def _find(self, key: str) -> tuple[str, ObjectStore, str]:
         """The prefix of a key, its store, and its key there."""
-        for prefix, store in self._mounts.items():
+        for prefix, store in self.mounts.items():
             if key.startswith(prefix):
                 return prefix, store, key.removeprefix(prefix)
             if prefix.startswith(key):
@@ -115,6 +115,9 @@ class ShopStore(ObjectStore):
 
     def list_folders(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""
+        below = {mount.removeprefix(prefix).partition("/")[0] for mount in self.mounts if mount.startswith(prefix)}
+        if below - {""}:
+            return iter(sorted({*self._target.list_folders(prefix), *below}))
         _, store, own = self._find(prefix)
         return store.list_folders(own)
 

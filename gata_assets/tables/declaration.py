@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -163,11 +163,26 @@ def tables_by_name(specs: Iterable[TableSpec]) -> dict[str, TableSpec]:
             _require_reference(spec.column(name), f"{spec.table}.{name}", reference, target)
             if target and target.table not in ordered and target is not spec:
                 add(target, (*path, spec.table))
-        ordered.setdefault(spec.table, spec)
+        named = (name for name, to in spec.references.items() if _names_people(ordered.get(to.table), to.column))
+        ordered.setdefault(spec.table, _of_people(spec, tuple(named)))
 
     for spec in found.values():
         add(spec)
     return ordered
+
+
+def _names_people(spec: TableSpec | None, column: str) -> bool:
+    return spec is not None and column in spec.subject_columns
+
+
+@cache
+def _of_people(spec: TableSpec, named: tuple[str, ...]) -> TableSpec:
+    """A table whose rows are about the people of those that they refer to by these columns."""
+    # Cached, since what is derived from a table is kept by its identity.
+    if not {*named} - {*spec.subject_columns}:
+        return spec
+    columns = (replace(column, subject=True) if column.name in named else column for column in spec.columns)
+    return replace(spec, columns=tuple(columns))
 
 
 def _require_reference(column: ColumnSpec, place: str, reference: Reference, target: TableSpec | None) -> None:

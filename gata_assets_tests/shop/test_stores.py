@@ -38,6 +38,10 @@ def test_keys_of_a_mounted_prefix_are_in_its_store_without_the_prefix(
         assert shop.uri(f"{prefix}store/a.json") == stores[prefix].uri("store/a.json")
     shop.write("tickets/a.json", b"x")
     assert list(stores["target"].list_keys("")) == ["tickets/a.json"]
+    assert [list(shop.list_folders(folder)) for folder in ("", "shop/")] == [
+        ["shop", "tickets"],
+        ["curated", "prod", "raw"],
+    ]
     shop.delete(f"{RAW}store/a.json")
     assert list(stores[RAW].list_keys("")) == []
 

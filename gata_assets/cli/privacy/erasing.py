@@ -22,9 +22,7 @@ from gata_assets.governance.privacy.actors import command_actor
 from gata_assets.governance.privacy.erasing import Erased, erase
 from gata_assets.governance.privacy.locators import Cleared
 from gata_assets.governance.privacy.requests.backlog import read_backlog
-from gata_assets.governance.privacy.requests.record import (
-    StoredRequest,
-)
+from gata_assets.governance.privacy.requests.record import StoredRequest
 from gata_assets.governance.privacy.requests.store import ErasureRequests
 from gata_assets.settings.model import Settings
 

@@ -13,7 +13,7 @@ from gata_assets.cli.exit_codes import DONE, FAILED, exits
 if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
 
-_TENANT = options.tenant_option(required=True, whose="Whose people they are")
+_TENANT = options.tenant_option(required=True, or_shop=True, whose="Whose people they are")
 _SUBJECTS_FILE = click.option(
     "--subjects-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True),

@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
-from gata_assets.cli.target import open_store
 from gata_assets.cli.terminal import text_console
+from gata_assets.definitions.shop_engine import open_shop_store
 from gata_assets.governance.privacy.privacy_log import log_of
 from gata_assets.settings.model import Settings
+from gata_assets.shop.places import layout_of
 
 
 def run(settings: Settings, tenant: str, request: str | None, *, as_table: bool) -> None:
     """Show the entries; raises DamagedTableError for a broken chain, or StoreError."""
-    log = log_of(open_store(settings), tenant, lambda: datetime.now(UTC))
+    log = log_of(open_shop_store(settings), layout_of(tenant), lambda: datetime.now(UTC))
     entries = [entry for entry in log.read() if request in (None, entry.content.get("request"))]
     if not as_table:
         for entry in entries:

@@ -10,11 +10,13 @@ import click
 from gata_assets.cli.target import open_store
 from gata_assets.cli.trust.verifying import FORMS, open_listing
 from gata_assets.definitions.privacy.places import concerns
+from gata_assets.definitions.shop_engine import open_shop_store
 from gata_assets.governance.privacy.privacy_log import log_of
 from gata_assets.governance.privacy.reports.page import report_page
 from gata_assets.governance.privacy.reports.report import RequestReport, State, Verified, report_request
 from gata_assets.governance.trust.verification import Verification
 from gata_assets.settings.model import Settings
+from gata_assets.shop.places import layout_of
 
 
 def run(settings: Settings, tenant: str, request: str, *, as_page: bool, for_auditor: bool) -> bool:
@@ -24,7 +26,7 @@ def run(settings: Settings, tenant: str, request: str, *, as_page: bool, for_aud
     """
     store, now = open_store(settings), datetime.now(UTC)
     keys = (key for key in store.list_keys("") if concerns(tenant, key))
-    log = log_of(store, tenant, lambda: now)
+    log = log_of(open_shop_store(settings), layout_of(tenant), lambda: now)
     report = report_request(
         store, log, tenant, request, keys, lambda: _verify(settings, tenant) if for_auditor else None
     )

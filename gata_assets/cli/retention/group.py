@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gata_assets.settings.model import Settings
 
 _TENANT = options.tenant_option(required=False, whose="One tenant alone")
-_HELD = options.tenant_option(required=False, whose="The tenant")
+_HELD = options.tenant_option(required=False, or_shop=True, whose="The tenant")
 _TICKETS = click.option("--tickets", "of_tickets", is_flag=True, help="The batches of tickets, which are no tenant's.")
 _SUBJECT = click.option("--subject", metavar="ID", help="One subject of the tenant, of whom a digest is stored.")
 

@@ -9,11 +9,13 @@ from rich.table import Table
 
 from gata_assets.cli.terminal import table_console, text_console
 from gata_assets.definitions.retention import subject_digests
+from gata_assets.definitions.shop_engine import open_shop_store
 from gata_assets.definitions.stores import build_store
 from gata_assets.errors import DataRuleError, SettingsError
 from gata_assets.governance.retention.holds import Hold, Holds
 from gata_assets.governance.retention.scopes import OF_NO_TENANT
 from gata_assets.settings.model import Settings
+from gata_assets.shop.places import layout_of
 
 
 def add(
@@ -24,13 +26,18 @@ def add(
     store = build_store(settings)
     holds = Holds(store, subject_digests(settings) if subject is not None else None)
     # A hold on a misspelled name would hold nothing, and nobody would know.
-    if not of_tickets and next(iter(store.list_keys(f"{scope}/")), None) is None:
+    if not of_tickets and not _has_data(settings, scope):
         raise DataRuleError(f"{settings.target.place} has nothing of {scope}: there is nothing to hold.")
     hold = holds.add(scope, subject, reason, datetime.now(UTC))
     if as_table:
         text_console().print(f"Held: {hold.describe()}.", markup=False)
     else:
         print(json.dumps({"event": "HOLD_ADDED", **_as_json(hold)}))
+
+
+def _has_data(settings: Settings, owner: str) -> bool:
+    store, places = open_shop_store(settings), layout_of(owner)
+    return any(True for folder in (places.root, places.raw_files) for _ in store.list_keys(folder))
 
 
 def list_holds(settings: Settings, *, as_table: bool) -> None:

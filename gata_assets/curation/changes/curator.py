@@ -13,7 +13,7 @@ from hashlib import sha256
 
 import polars as pl
 
-from gata_assets.curation.changes.due import due_partitions, is_expired
+from gata_assets.curation.changes.due import due_partitions, is_expired, partitions_of_people
 from gata_assets.curation.changes.folding import RoutedChanges, route_changes
 from gata_assets.curation.changes.partitions import PartitionStore
 from gata_assets.curation.changes.progress import ProgressStore
@@ -26,17 +26,21 @@ from gata_assets.curation.changes.waiting import (
     oldest_parked_at,
     waiting_rows,
 )
-from gata_assets.curation.changes.whole import WholeStore, WholeTable, find_flips, fold, folded_parts, judge_children
+from gata_assets.curation.changes.whole import (
+    WholeStore,
+    WholeTable,
+    find_flips,
+    fold,
+    folded_parts,
+    judge_children,
+    without_people,
+)
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST
-from gata_assets.curation.reports import StagedPart
-from gata_assets.curation.superseding import valid_reports
-from gata_assets.curation.validated_files import DAMAGED
-from gata_assets.curation.validator import FileValidator
-from gata_assets.errors import ChecksFailedError, DamagedTableError, ObjectNotFoundError
-from gata_assets.storage.files import digest_file
+from gata_assets.curation.curated.erasures import ERASED_BY
+from gata_assets.curation.staged.changes import StagedChanges
+from gata_assets.errors import ChecksFailedError
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.arrow_checks import check_arrow_tables
-from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.graph import TableGraph, Unit, build_graph
 from gata_assets.tables.changes.key_index import Segment
 from gata_assets.tables.changes.parents import KEY, parents_of
@@ -48,11 +52,10 @@ from gata_assets.tables.spec import TableSpec
 
 # Goes up when the same changes are judged differently than before.
 _VERSION = 1
-_AGAIN = "Remove the report of its raw file, in the folder reports beside it: then the file is validated again."
 _OLDEST = pl.CompatLevel.oldest()
 
 
-class ChangesCurator(FileValidator):
+class ChangesCurator(StagedChanges):
     """Validates the raw files of one tenant and curates its tables of changes."""
 
     # How long rows wait for others.
@@ -73,21 +76,23 @@ class ChangesCurator(FileValidator):
         """The whole tables."""
         return WholeStore(self.store, self.places)
 
-    def curate(self) -> Iterator[Curated]:
-        """Bring all curated tables up to date with the validated files and the present instant; raises as below."""
-        yield from self.curate_whole()
-        yield from self.curate_units()
+    def curate(self, *, erased_by: str | None = None) -> Iterator[Curated]:
+        """Bring all curated tables up to date with the validated files and the present instant, and remove people who
+        were erased, with `erased_by`, the name of a request, wherever they are; raises as below.
+        """
+        yield from self.curate_whole(erased_by=erased_by)
+        yield from self.curate_units(erased_by=erased_by)
 
-    def curate_whole(self) -> Iterator[Curated]:
+    def curate_whole(self, *, erased_by: str | None = None) -> Iterator[Curated]:
         """Bring the tables that are written as a whole up to date.
 
         Raises ConflictError if another command writes them too, DamagedTableError or StoreError.
         """
         stored: dict[str, WholeTable] = {}
         for spec in self.graph.whole:
-            stored[spec.table] = yield from self._curate_whole(spec, stored)
+            stored[spec.table] = yield from self._curate_whole(spec, stored, erased_by)
 
-    def curate_units(self, again: Collection[int] = ()) -> Iterator[Curated]:
+    def curate_units(self, again: Collection[int] = (), *, erased_by: str | None = None) -> Iterator[Curated]:
         """Bring the partitions of units up to date, by the whole tables as they are stored; write those of `again` too.
 
         Raises as `curate_whole`.
@@ -95,7 +100,7 @@ class ChangesCurator(FileValidator):
         parents = [spec for spec in self.graph.whole if self._is_parent(spec.table)]
         stored = {spec.table: self.wholes.read(spec, as_parent=True) for spec in parents}
         for unit in self.graph.units:
-            yield from self._curate_unit(unit, stored, again)
+            yield from self._curate_unit(unit, stored, again, erased_by)
         for spec in self.graph.whole:
             found = stored.get(spec.table)
             if found is not None and len(found.flips):
@@ -147,15 +152,6 @@ class ChangesCurator(FileValidator):
             f"{table}/{name}": key for name, key in parts.items()
         }
 
-    def _parts(self, table: str) -> dict[str, StagedPart]:
-        """The staged parts that count, by the name of their raw file below the table's folder."""
-        folder = self.places.raw(table)
-        return {
-            report.raw_key.removeprefix(folder): part
-            for report in valid_reports(self.reports(table))
-            for part in report.parts
-        }
-
     def _settings(self, *specs: TableSpec) -> dict[str, str]:
         """What decides about changes besides themselves, as digits that differ if they could be judged differently."""
         rules: list[object] = [_VERSION, self.parked, *(spec.digest for spec in specs)]
@@ -164,8 +160,11 @@ class ChangesCurator(FileValidator):
             rules += [f"{rule.name} {rule.expression}" for rule in spec.parent_rules]
         return {"rules": sha256("\n".join(map(str, rules)).encode()).hexdigest()[:32]}
 
-    def _curate_whole(self, spec: TableSpec, stored: Mapping[str, WholeTable]) -> Generator[Curated, None, WholeTable]:
+    def _curate_whole(
+        self, spec: TableSpec, stored: Mapping[str, WholeTable], erased_by: str | None
+    ) -> Generator[Curated, None, WholeTable]:
         """Write a whole table if it is out of date; returns it."""
+        erased = self.erased()
         parts, found = self._parts(spec.table), self.wholes.read(spec)
         keys = {name: part.key for name, part in parts.items()}
         settings = self._settings(spec)
@@ -175,23 +174,28 @@ class ChangesCurator(FileValidator):
         if is_same and found.parts == keys and not flipped and not is_expired(found.manifest, self.now):
             return found
         is_extended = is_same and all(keys.get(name) == key for name, key in found.parts.items())
-        known = found.latest if is_extended else found.latest.clear()
+        known = erased.without(spec, found.latest) if is_extended else found.latest.clear()
         new = [name for name in parts if not is_extended or name not in found.parts]
-        changes = [self._read(parts[name], name) for name in new]
+        changes = [self._read(spec, erased, parts[name], name) for name in new]
         latest = fold(spec, known, changes)
         parents = {member.parent: self._parents(member.parent, stored)} if member else {}
         visible, waiting = judge_children(latest, member, parents, self.clock) if member else (live(latest), None)
         flips = (
             pl.concat([find_flips(found.latest, latest, spec.key[0]), found.flips]).unique(KEY, keep="first").sort(KEY)
         )
-        flips = flips if self._is_parent(spec.table) else flips.clear()
+        flips = without_people(flips, latest, spec, erased) if self._is_parent(spec.table) else flips.clear()
         outcomes = check_arrow_tables(spec, [visible.select(*spec.curated_schema).to_arrow(compat_level=_OLDEST)])
         if failed := broken(outcomes):
             raise ChecksFailedError(
                 f"curated {spec.table} breaks rules, and nothing was written. {' | '.join(map(str, failed))}",
                 (NO_ROW_IS_LOST,),
             )
-        manifest = self.wholes.write(spec, latest, visible, waiting, flips, keys, settings, self.clock, found.before)
+        requests = list(found.manifest.details.get(ERASED_BY, [])) if found.manifest else []
+        is_erased = erased_by is not None and erased.rows_of(spec, found.latest) is not None
+        named = [*requests, erased_by] if erased_by and is_erased else []
+        manifest = self.wholes.write(
+            spec, latest, visible, waiting, flips, keys, settings, self.clock, found.before, named
+        )
         superseded = sum(map(len, changes)) - (len(latest) - len(known))
         quarantined = more_quarantined(*({spec.table: _quarantined_in(one)} for one in (manifest, found.manifest)))
         yield Curated(spec.table, None, manifest, superseded, quarantined, {spec.table: outcomes})
@@ -204,34 +208,51 @@ class ChangesCurator(FileValidator):
     def _parents(self, table: str, stored: Mapping[str, WholeTable]) -> pl.DataFrame:
         return parents_of(stored[table].latest, self.tables[table].key[0])
 
-    def _curate_unit(self, unit: Unit, stored: Mapping[str, WholeTable], again: Collection[int]) -> Iterator[Curated]:
+    def _curate_unit(
+        self, unit: Unit, stored: Mapping[str, WholeTable], again: Collection[int], erased_by: str | None
+    ) -> Iterator[Curated]:
         partitions, progress = (
             PartitionStore(self.store, self.places, unit),
             ProgressStore(self.store, self.places, unit),
         )
-        before, state = partitions.list_keys(), progress.read()
+        # Once: a file is read twice, and must have the same rows.
+        before, state, erased = partitions.list_keys(), progress.read(), self.erased()
         parts = {spec.table: self._parts(spec.table) for spec in unit.tables}
         present = {f"{table}/{name}": part.key for table, found in parts.items() for name, part in found.items()}
-        dropped = state.stale(present)
+        known = state.without_people(self._parts_before(unit.tables), present)
+        has_fewer = known != state
+        dropped = known.stale(present)
         if dropped:
             # Units may have lost their days, or parts their units: rows would have to move back to where these wait.
             state, dropped = state.forgotten(), {*state.parts, *state.begun}
-        new = {name: key for name, key in present.items() if name in dropped or state.parts.get(name) != key}
+        new = {name: key for name, key in present.items() if name in dropped or known.parts.get(name) != key}
         readers = {
-            table: [partial(self._read, part, name) for name, part in found.items() if f"{table}/{name}" in new]
-            for table, found in parts.items()
+            spec.table: [
+                partial(self._read, spec, erased, part, name)
+                for name, part in parts[spec.table].items()
+                if f"{spec.table}/{name}" in new
+            ]
+            for spec in unit.tables
         }
+        # Until all are written, what is folded in is not recorded as it is without them.
+        theirs = partitions_of_people(partitions, before, erased) if has_fewer or erased_by else {}
+        keep = partial(self._keep, erased, _by_table(dropped))
         index, settings = progress.index(state), self._settings(*unit.tables)
         parents = {table: self._parents(table, stored) for table in {member.parent for member in unit.parents}}
         is_interrupted = bool(state.begun)
         if new:
             state = progress.begin(state, new)
         with scratch_directory() as scratch, RoutedChanges(scratch) as routed:
-            router, sources = route_changes(partitions, index, readers, routed, _by_table(dropped))
+            router, sources = route_changes(partitions, index, readers, routed, keep)
             due = due_partitions(
                 partitions, before, {table: found.flips for table, found in stored.items()}, settings, dropped, self.now
             )
-            due |= {*again} | {*routed.rows} | {source for source in sources if source < 0 and source in before}
+            due |= (
+                {*again}
+                | {*theirs}
+                | {*routed.rows}
+                | {source for source in sources if source < 0 and source in before}
+            )
             # What moved to a day in a run that was interrupted may wait here still.
             due |= {partition for partition in before if partition < 0 and is_interrupted}
             pruned: dict[str, list[Segment]] = {}
@@ -241,7 +262,8 @@ class ChangesCurator(FileValidator):
                 parents,
                 self.clock,
                 settings,
-                _by_table(dropped),
+                keep,
+                {partition: [*requests, erased_by] for partition, requests in theirs.items() if erased_by},
                 partial(prune, unit, {spec.table: router.final(spec.table) for spec in unit.tables}, pruned),
             )
             days, others = ([one for one in sorted(due) if (one >= 0) is is_day] for is_day in (True, False))
@@ -255,19 +277,6 @@ class ChangesCurator(FileValidator):
             state = progress.add(state, waiting.items())
         if dict(state.parts) != present or state.begun:
             progress.fold(state, present)
-
-    def _read(self, part: StagedPart, name: str, columns: list[str] | None = None) -> pl.DataFrame:
-        """The changes of a file, with its name, or some of their columns; raises DamagedTableError or StoreError."""
-        try:
-            with self.store.local_copy(part.key) as path:
-                if columns is None and digest_file(path) != part.sha256:
-                    raise DamagedTableError(
-                        f"{self.store.uri(part.key)} is not what was written, its SHA-256 is another. {_AGAIN}"
-                    )
-                rows = pl.read_parquet(path, columns=columns)
-        except (ObjectNotFoundError, *DAMAGED) as error:
-            raise DamagedTableError(f"{self.store.uri(part.key)} is missing or damaged. {_AGAIN}") from error
-        return rows if columns else rows.with_columns(pl.lit(name).alias(SOURCE_FILE))
 
 
 def _quarantined_in(manifest: Manifest | None) -> int:

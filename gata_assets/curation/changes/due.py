@@ -1,4 +1,6 @@
-"""What is out of date for other reasons than new changes: stored partitions, and tables with rows that wait."""
+"""What is out of date for other reasons than new changes: stored partitions, also those with erased people, and tables
+with rows that wait.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,13 @@ from datetime import datetime
 import polars as pl
 
 from gata_assets.curation.changes.partitions import MISSING_FILE, PartitionStore, other_file, visible_file
+from gata_assets.curation.curated.erasures import ERASED_BY
 from gata_assets.storage.objects import Version
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.changes.parents import IS_PRESENT, KEY
 from gata_assets.tables.manifests import Manifest
+from gata_assets.tables.people.erased_people import ErasedPeople
+from gata_assets.tables.people.owners import columns_looked_at
 
 
 def is_expired(manifest: Manifest | None, now: datetime) -> bool:
@@ -47,6 +52,27 @@ def due_partitions(
         for partition, due in zip(ordered, map_in_order(is_due, ordered, SMALL_CALLS_AT_ONCE), strict=True)
         if due
     }
+
+
+def partitions_of_people(
+    stored: PartitionStore, partitions: Mapping[int, Mapping[str, Version]], erased: ErasedPeople
+) -> dict[int, list[str]]:
+    """The partitions with changes of people who were erased since, each with the requests that its manifest names.
+
+    Raises DamagedTableError or StoreError.
+    """
+
+    def find(partition: int) -> list[str] | None:
+        manifest = stored.manifest(partition)
+        for spec in stored.unit.tables if manifest else ():
+            for name in (visible_file(spec.table), other_file(spec.table)):
+                rows = stored.read(partition, manifest, name, list(columns_looked_at(spec))) if manifest else None
+                if rows is not None and manifest and erased.rows_of(spec, rows) is not None:
+                    return list(manifest.details.get(ERASED_BY, []))
+        return None
+
+    found = zip(partitions, map_in_order(find, partitions, SMALL_CALLS_AT_ONCE), strict=True)
+    return {partition: requests for partition, requests in found if requests is not None}
 
 
 def _is_flipped(stored: PartitionStore, partition: int, manifest: Manifest, flips: Mapping[str, pl.DataFrame]) -> bool:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +19,7 @@ from gata_assets.curation.staged_partitions import SpanWriter, decode_spans
 from gata_assets.tables.changes.declared import SOURCE_FILE
 from gata_assets.tables.changes.key_index import KeyIndex, Segment, hashes_of
 from gata_assets.tables.changes.routing import Moved, Router
-from gata_assets.tables.changes.versions import PARTITION, schema_of, without_files
+from gata_assets.tables.changes.versions import PARTITION, schema_of
 from gata_assets.tables.spec import TableSpec
 
 # Rows of a table that are kept in memory until they are written.
@@ -28,6 +28,8 @@ _HASH, _TARGET = "hash", "target"
 
 # By table, the new changes of each file; the columns are all, or the named ones.
 PartReaders = Mapping[str, Iterable[Callable[[list[str] | None], pl.DataFrame]]]
+# Of a table's stored changes, those that count still.
+Keep = Callable[[str, pl.DataFrame], pl.DataFrame]
 
 
 @dataclass
@@ -93,9 +95,9 @@ def route_changes(
     index: Mapping[str, KeyIndex],
     parts: PartReaders,
     routed: RoutedChanges,
-    dropped: Mapping[str, Collection[str]],
+    keep: Keep,
 ) -> tuple[Router, set[int]]:
-    """Route new changes, and copy stored ones that belong to further partitions, but for those of `dropped` files.
+    """Route new changes, and copy stored ones that belong to further partitions, of those that count still.
 
     Returns the router, and the partitions that changes were copied from.
     """
@@ -105,7 +107,7 @@ def route_changes(
         router.add_roots(read([unit.key, root.event_time or ""]))
     sources: set[int] = set()
     for source, targets in _by_source(router.units_with_new_days()):
-        changes = _stored_changes(stored, source, dropped)
+        changes = _stored_changes(stored, source, keep)
         for member in unit.members if changes else ():
             rows = changes[member.spec.table]
             found = _matched(rows, member.column, targets)
@@ -116,7 +118,7 @@ def route_changes(
             router.add_members(member.spec.table, read([*member.spec.key, member.column]))
     for spec in unit.tables:
         for source, targets in _by_source(router.moved(spec.table)):
-            changes = _stored_changes(stored, source, dropped)
+            changes = _stored_changes(stored, source, keep)
             if changes:
                 found = _matched(changes[spec.table], spec.key[0], targets)
                 sources |= {source} if len(found) else set()
@@ -126,12 +128,10 @@ def route_changes(
     return router, sources
 
 
-def _stored_changes(
-    stored: PartitionStore, partition: int, dropped: Mapping[str, Collection[str]]
-) -> dict[str, pl.DataFrame]:
+def _stored_changes(stored: PartitionStore, partition: int, keep: Keep) -> dict[str, pl.DataFrame]:
     manifest = stored.manifest(partition)
     changes = stored.changes(partition, manifest) if manifest else {}
-    return {table: without_files(rows, dropped.get(table, ())) for table, rows in changes.items()}
+    return {table: keep(table, rows) for table, rows in changes.items()}
 
 
 def _by_source(moved: Moved) -> Iterator[tuple[int, pl.DataFrame]]:

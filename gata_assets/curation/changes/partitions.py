@@ -6,7 +6,7 @@ partitions are rewritten.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -14,6 +14,7 @@ import polars as pl
 
 from gata_assets import __version__
 from gata_assets.curation.changes.encoding import decode, encode
+from gata_assets.curation.curated.erasures import ERASED_BY
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import ConflictError, DamagedTableError, ObjectNotFoundError
 from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
@@ -138,8 +139,11 @@ class PartitionStore:
         before: Mapping[str, Version],
         settings: Mapping[str, str],
         parked: timedelta,
+        erased_by: Sequence[str] = (),
     ) -> Manifest:
-        """Write a partition, replacing the keys that were there `before`; raises ConflictError, StoreError."""
+        """Write a partition, replacing the keys that were there `before`; `erased_by` names the requests by which it
+        lacks people. Raises ConflictError, StoreError.
+        """
         contents: dict[str, tuple[bytes, int]] = {}
         counts: dict[str, dict[str, int]] = {}
         since: list[datetime] = []
@@ -185,6 +189,7 @@ class PartitionStore:
                     "rows": counts,
                     "oldest_parked_at": min(since).isoformat() if since else None,
                     "next_expiry_at": (min(since) + parked).isoformat() if since else None,
+                    **({ERASED_BY: list(erased_by)} if erased_by else {}),
                 },
             )
             write.publish(manifest)

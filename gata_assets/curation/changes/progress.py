@@ -7,7 +7,7 @@ index once it has all changes of a key: others are copied from there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 
@@ -43,6 +43,17 @@ class Progress:
         """The files that partitions may have changes of as they were before."""
         known = (*self.parts.items(), *self.begun.items())
         return {name for name, key in known if present.get(name) != key}
+
+    def without_people(self, before: Mapping[str, Collection[str]], present: Mapping[str, str]) -> Progress:
+        """As if files had been folded in as they are without people who were erased since: `before` has the keys of
+        their parts that had more rows, by file.
+        """
+
+        def follow(parts: Mapping[str, str]) -> dict[str, str]:
+            found = ((name, present.get(name) if key in before.get(name, ()) else key) for name, key in parts.items())
+            return {name: key for name, key in found if key is not None}
+
+        return replace(self, parts=follow(self.parts), begun=follow(self.begun))
 
     def forgotten(self) -> Progress:
         """The same files, with an empty index."""

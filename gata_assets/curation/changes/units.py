@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from gata_assets.curation.changes.folding import RoutedChanges
+from gata_assets.curation.changes.folding import Keep, RoutedChanges
 from gata_assets.curation.changes.partitions import PartitionRows, PartitionStore
 from gata_assets.curation.curated.check_names import NO_ROW_IS_LOST
 from gata_assets.errors import ChecksFailedError
@@ -22,7 +22,7 @@ from gata_assets.tables.arrow_checks import check_arrow_tables
 from gata_assets.tables.changes.graph import Unit
 from gata_assets.tables.changes.judging import Judgment, judge_units
 from gata_assets.tables.changes.verdicts import Clock
-from gata_assets.tables.changes.versions import PARTITION, exactly_once, in_order, schema_of, without_files
+from gata_assets.tables.changes.versions import PARTITION, exactly_once, in_order, schema_of
 from gata_assets.tables.manifests import Manifest
 from gata_assets.tables.outcomes import Outcome, broken
 
@@ -49,15 +49,17 @@ class Curated:
 
 @dataclass(frozen=True)
 class Judging:
-    """How partitions of a unit are judged: by which parents and clock, and without the changes of some files."""
+    """How partitions of a unit are judged: by which parents and clock, and without which of their changes."""
 
     unit: Unit
     stored: PartitionStore
     parents: Mapping[str, pl.DataFrame]
     clock: Clock
     settings: Mapping[str, str]
-    # By table, the files whose changes no longer count.
-    dropped: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    # Keeps of a table's stored changes those that count still.
+    keep: Keep
+    # By partition that people were erased from, the requests that its manifest is to name.
+    erased_by: Mapping[int, Sequence[str]] = field(default_factory=dict)
     # Keeps of an unplaced partition what is unplaced still.
     prune: Callable[[str, pl.DataFrame], pl.DataFrame] = lambda _, rows: rows
     # By partition, what the checks of each table said.
@@ -75,7 +77,8 @@ class Judging:
 
         def write(ready: tuple[int, PartitionRows]) -> Curated:
             partition, rows = ready
-            manifest = self.stored.write(partition, rows, before.get(partition, {}), self.settings, self.clock.parked)
+            keys, requests = before.get(partition, {}), self.erased_by.get(partition, ())
+            manifest = self.stored.write(partition, rows, keys, self.settings, self.clock.parked, requests)
             superseded = _superseded_in(manifest) - _superseded_in(manifests[partition])
             quarantined = more_quarantined(_quarantined_in(manifest), _quarantined_in(manifests[partition]))
             outcomes = self.outcomes[partition]
@@ -92,7 +95,7 @@ class Judging:
         changes = {}
         for spec in self.unit.tables:
             schema = schema_of(spec)
-            kept = [without_files(frame[spec.table], self.dropped.get(spec.table, ())) for frame in stored]
+            kept = [self.keep(spec.table, frame[spec.table]) for frame in stored]
             arrived = [frame.select(*schema) for frame in new.read(spec.table, chunk)]
             rows = pl.concat([pl.DataFrame(schema=schema), *kept, *arrived])
             # A file is read once in a run, but may have been folded in before.

@@ -6,7 +6,7 @@ them (there, or not there any more, or known to have existed) is kept until thos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -14,6 +14,7 @@ import polars as pl
 from gata_assets import __version__
 from gata_assets.curation.changes.encoding import decode, encode
 from gata_assets.curation.changes.partitions import other_file, visible_file, visible_schema, waiting_file
+from gata_assets.curation.curated.erasures import ERASED_BY
 from gata_assets.curation.layout import TenantLayout
 from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore, Version
@@ -23,6 +24,7 @@ from gata_assets.tables.changes.parents import DELETED_AT, HAS_EXISTED, IS_PRESE
 from gata_assets.tables.changes.verdicts import PARKED, RULES, SINCE, VERDICT, Clock
 from gata_assets.tables.changes.versions import ORDER, PARTITION, live, schema_of
 from gata_assets.tables.manifests import Manifest
+from gata_assets.tables.people.erased_people import NEVER, ErasedPeople
 from gata_assets.tables.spec import TableSpec
 
 _FLIPS = "flips"
@@ -85,6 +87,15 @@ def find_flips(before: pl.DataFrame, after: pl.DataFrame, column: str) -> pl.Dat
     return pl.concat([changed, unknown])
 
 
+def without_people(flips: pl.DataFrame, latest: pl.DataFrame, spec: TableSpec, erased: ErasedPeople) -> pl.DataFrame:
+    """Flips without erased people who are not there any more: nothing that counts refers to them."""
+    key = spec.key[0]
+    if not erased or key not in spec.subject_columns:
+        return flips
+    are_known = flips[KEY].is_in(latest[key].implode())
+    return flips.filter(are_known | pl.Series(erased.limits(flips[KEY]) == NEVER))
+
+
 def judge_children(
     rows: pl.DataFrame, member: Member, parents: Mapping[str, pl.DataFrame], clock: Clock
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -144,8 +155,11 @@ class WholeStore:
         settings: Mapping[str, str],
         clock: Clock,
         before: Mapping[str, Version],
+        erased_by: Sequence[str] = (),
     ) -> Manifest:
-        """Write a table, replacing the keys that were there `before`; raises ConflictError or StoreError."""
+        """Write a table, replacing the keys that were there `before`; `erased_by` names the requests by which it lacks
+        people. Raises ConflictError or StoreError.
+        """
         table, own = spec.table, list(visible_schema(spec))
         others = latest.join(visible.select(spec.key), on=list(spec.key), how="anti", maintain_order="left")
         contents = {visible_file(table): (encode(visible.select(own), spec), len(visible))}
@@ -175,6 +189,7 @@ class WholeStore:
                     },
                     "oldest_parked_at": since.isoformat() if since else None,  # type: ignore[union-attr]
                     "next_expiry_at": (since + clock.parked).isoformat() if since else None,  # type: ignore[operator, union-attr]
+                    **({ERASED_BY: list(erased_by)} if erased_by else {}),
                 },
             )
             write.publish(manifest)

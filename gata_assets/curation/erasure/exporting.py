@@ -6,11 +6,12 @@ be divided into records, has none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from gata_assets.curation.curated.curator import TableCurator
@@ -27,7 +28,10 @@ from gata_assets.curation.erasure.stored_rows import (
 from gata_assets.curation.files.formats import parse_format
 from gata_assets.curation.reports import Report
 from gata_assets.curation.validated_files import DAMAGED
+from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import ConflictError, ObjectNotFoundError, RawFileError
+from gata_assets.storage.objects import ObjectStore
+from gata_assets.tables.changes.parents import KEY
 from gata_assets.tables.people.named_people import Subjects
 from gata_assets.tables.spec import TableSpec
 
@@ -45,9 +49,10 @@ class RowsOfObject(NamedTuple):
 class TableExporter:
     """Reads rows of people in the tables of one tenant."""
 
-    def __init__(self, curator: TableCurator, people: Subjects, is_mention: Callable[[str], bool]) -> None:
+    def __init__(self, curator: FileValidator, people: Subjects, is_mention: Callable[[str], bool]) -> None:
         """Set up without reading anything; `is_mention` says whether a row that cannot be read is about one of them."""
         self._curator, self._people, self._is_mention = curator, people, is_mention
+        self._identity_of = curator.identities if isinstance(curator, TableCurator) else {}
         # By table, what tells their curated rows apart where these do not name them.
         self._known: dict[str, pl.DataFrame] = {}
 
@@ -91,7 +96,7 @@ class TableExporter:
     def _theirs(self, spec: TableSpec, kind: str, rows: pl.DataFrame) -> pl.DataFrame:
         if kind == REJECTED:
             return rows.filter(pl.Series(are_rejected_theirs(spec, rows, self._people, self._is_mention)))
-        if kind == CURATED and spec.table in self._curator.identities and not {*spec.subject_columns} & {*rows.columns}:
+        if kind == CURATED and spec.table in self._identity_of and not {*spec.subject_columns} & {*rows.columns}:
             # Such as curated rows whose people have other names.
             identities = self._identities(spec)
             return rows.join(identities, on=identities.columns, how="semi", nulls_equal=True)
@@ -101,10 +106,28 @@ class TableExporter:
     def _identities(self, spec: TableSpec) -> pl.DataFrame:
         """What tells their curated rows apart, by their staged rows."""
         if spec.table not in self._known:
-            identity = self._curator.identities[spec.table]
+            identity = self._identity_of[spec.table]
             staged = (key for kind, key in stored_keys(self._curator, spec.table) if kind == STAGED)
             frames = (rows for key in staged for rows in self._frames(spec, STAGED, key))
             nothing = pl.DataFrame(schema=spec.staged_schema)
             found = (identity.add_columns(rows).select(identity.columns) for rows in (nothing, *frames))
             self._known[spec.table] = pl.concat(found, how="vertical_relaxed").unique()
         return self._known[spec.table]
+
+
+def rows_of_any(
+    store: ObjectStore, key: str, tables: Sequence[TableSpec], people: Subjects
+) -> Iterator[Mapping[str, Any]]:
+    """The rows of people in an object with rows of any of several tables, or keys, such as of those that are missing.
+
+    Raises StoreError while they are read.
+    """
+    with suppress(ObjectNotFoundError, *DAMAGED):
+        for rows in stored_rows(store, key):
+            are_theirs = np.zeros(len(rows), dtype=np.bool_)
+            for spec in tables:
+                found = people.rows_of(spec, rows)
+                are_theirs |= False if found is None else found
+            if KEY in rows.columns:
+                are_theirs |= np.array([people.includes(str(one)) for one in rows[KEY].to_list()], dtype=np.bool_)
+            yield from rows.filter(pl.Series(are_theirs)).iter_rows(named=True)

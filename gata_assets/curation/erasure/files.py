@@ -19,7 +19,6 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.erasure.raw_finding import NONE, mark_records, open_raw, spec_of_file
 from gata_assets.curation.erasure.raw_rewriting import copy_without
 from gata_assets.curation.erasure.stored_rows import are_rejected_theirs
@@ -28,12 +27,14 @@ from gata_assets.curation.files.raw_objects import digest_raw_object
 from gata_assets.curation.report_store import ReportStore
 from gata_assets.curation.reports import RawContent, Report
 from gata_assets.curation.validated_files import TableWriter, open_staged_writer
+from gata_assets.curation.validator import FileValidator
 from gata_assets.errors import ArchivedError, ConflictError, RawFileError
 from gata_assets.storage.files import digest_file
 from gata_assets.storage.objects import ABSENT
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.columns.arrays import Bools
 from gata_assets.tables.people.erased_people import ErasedPeople
+from gata_assets.tables.people.owners import columns_looked_at
 from gata_assets.tables.spec import TableSpec
 
 _MOST_ATTEMPTS = 5
@@ -83,7 +84,7 @@ class FileEraser:
 
     def __init__(
         self,
-        curator: TableCurator,
+        curator: FileValidator,
         people: ErasedPeople,
         is_mention: Callable[[str], bool],
         origins: RecordOrigins | None = None,
@@ -221,6 +222,9 @@ class FileEraser:
                     staged.add(kept)
                 parts = staged.parts(f"{staged_key}.{staged.ending}")
             new, removed = replace(new, parts=parts), replace(removed, valid=rows)
+            if spec.changes:
+                before = (*report.parts_before, *(part.key for part in report.parts))
+                new = replace(new, parts_before=before)
         if report.quarantine:
             rules, rows = Counter[str](), 0
             with TableWriter(scratch / "quarantine") as quarantine:
@@ -245,7 +249,7 @@ class FileEraser:
             yield 0 if found is None else int(found.sum())
 
     def _erased(self, spec: TableSpec, rows: pa.Table) -> Bools | None:
-        names = [name for name in (*spec.subject_columns, spec.event_time) if name in rows.column_names]
+        names = [name for name in columns_looked_at(spec) if name in rows.column_names]
         return self._people.rows_of(spec, pl.DataFrame(rows.select(names)))
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+import polars as pl
 
+from gata_assets.curation.erasure.stored_rows import ANY_CONTEXT
 from gata_assets.curation.files.formats import FileFormat, RawFormat, is_of_events
 from gata_assets.curation.files.open_files import decompressed
 from gata_assets.curation.files.raw_objects import opened
@@ -23,7 +25,7 @@ from gata_assets.curation.validator import FileValidator
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.columns.arrays import Bools, Int64s
 from gata_assets.tables.people.named_people import Subjects
-from gata_assets.tables.row_rules import RowContext, validate_columns
+from gata_assets.tables.row_rules import validate_columns
 from gata_assets.tables.spec import TableSpec, read_by_row
 
 # Behind all lines of a file.
@@ -140,6 +142,15 @@ def spec_of_file(validator: FileValidator, table: str, key: str, report: Report 
     return read_by_row(spec) if is_of_events(key) else spec
 
 
+def read_values(
+    stream: BinaryIO, raw_format: RawFormat, spec: TableSpec, max_decoded_bytes: int
+) -> Iterator[pl.DataFrame]:
+    """The values of the records that can be read; arguments and errors as `find_records`."""
+    for pending in read_blocks(stream, raw_format, spec, max_decoded_bytes=max_decoded_bytes, keeps_types=True):
+        block = pending()
+        yield _values(block, spec).filter(pl.Series(block.faults == READABLE))
+
+
 @contextmanager
 def open_raw(store: ObjectStore, key: str) -> Iterator[BinaryIO]:
     """A raw file, to read it from anywhere; raises as `opened`."""
@@ -150,9 +161,13 @@ def open_raw(store: ObjectStore, key: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def _are_theirs(block: RawBlock, spec: TableSpec, people: Subjects, is_mention: Callable[[str], bool]) -> Bools:
+def _values(block: RawBlock, spec: TableSpec) -> pl.DataFrame:
     known = {name: (column.values, column.given) for name, column in block.known.items()}
-    found = people.rows_of(spec, validate_columns(spec, block.texts, RowContext(), known).values)
+    return validate_columns(spec, block.texts, ANY_CONTEXT, known).values
+
+
+def _are_theirs(block: RawBlock, spec: TableSpec, people: Subjects, is_mention: Callable[[str], bool]) -> Bools:
+    found = people.rows_of(spec, _values(block, spec))
     are_theirs: Bools = np.zeros(len(block), dtype=np.bool_) if found is None else found
     are_theirs = are_theirs & (block.faults == READABLE)
     for place, text in block.fault_texts.items():

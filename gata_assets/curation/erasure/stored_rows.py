@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from io import SEEK_END
 from typing import cast
 
@@ -21,6 +22,8 @@ from gata_assets.tables.spec import TableSpec
 
 # The kinds of stored rows.
 STAGED, REJECTED, CURATED = "staged", "rejected rows", "curated"
+# Of rows whose values are looked at alone: no value depends on it, and all changes have a commit time.
+ANY_CONTEXT = RowContext(committed_at=datetime(1970, 1, 1, tzinfo=UTC))
 # A row in quarantine may have megabytes.
 _ROWS_AT_ONCE = 1_000
 
@@ -55,15 +58,20 @@ def stored_rows(store: ObjectStore, key: str) -> Iterator[pl.DataFrame]:
                 yield cast("pl.DataFrame", pl.from_arrow(batch))
 
 
+def rejected_values(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
+    """The values of rejected rows, as far as they can be read."""
+    columns = [column.name for column in spec.raw_columns if column.name in rows.columns]
+    values = validate_columns(spec, rows.select(columns), ANY_CONTEXT).values
+    # A token has no column's format.
+    tokens = [one.name for one in spec.raw_columns if one.subject and one.personal == TOKEN and one.name in columns]
+    return values.with_columns(rows.select(tokens))
+
+
 def are_rejected_theirs(
     spec: TableSpec, rows: pl.DataFrame, people: Subjects, is_mention: Callable[[str], bool]
 ) -> Bools:
     """Which rejected rows are about people: by their columns, or if they could not be read, by what they contain."""
-    columns = [column.name for column in spec.raw_columns if column.name in rows.columns]
-    values = validate_columns(spec, rows.select(columns), RowContext()).values
-    # A token has no column's format.
-    tokens = [one.name for one in spec.raw_columns if one.subject and one.personal == TOKEN and one.name in columns]
-    found = people.rows_of(spec, values.with_columns(rows.select(tokens)))
+    found = people.rows_of(spec, rejected_values(spec, rows))
     are_theirs = np.zeros(len(rows), dtype=np.bool_) if found is None else found
     mentions = [text is not None and is_mention(text) for text in rows["row"].to_list()]
     return are_theirs | np.array(mentions, dtype=np.bool_)

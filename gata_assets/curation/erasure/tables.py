@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from io import BytesIO
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from gata_assets.curation.curated.curator import TableCurator
 from gata_assets.curation.curated.staleness import Partition
 from gata_assets.curation.erasure.files import FileEraser, RecordOrigins, Removed
+from gata_assets.curation.erasure.leftovers import delete_leftovers
 from gata_assets.curation.erasure.stored_rows import stored_keys, subject_tables
 from gata_assets.curation.layout import MANIFEST_FILE
 from gata_assets.curation.reports import Report
-from gata_assets.curation.staged_partitions import StagedPartitionWriter, read_streams
-from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.storage.datasets import find_manifest
 from gata_assets.storage.parallel import SMALL_CALLS_AT_ONCE, map_in_order
 from gata_assets.tables.manifests import plain_name
@@ -133,25 +130,5 @@ class TableEraser:
             folder = curator.places.curated(spec.table, day)
             manifest = find_manifest(curator.store, folder).manifest
             named |= {folder + MANIFEST_FILE, *(folder + name for name in (manifest.files if manifest else ()))}
-        deleted = 0
-        for key in sorted((there & self._keys(spec)) - named):
-            if self._has_theirs(spec, key):
-                curator.store.delete(key)
-                deleted += 1
-        return deleted
-
-    def _has_theirs(self, spec: TableSpec, key: str) -> bool:
-        content = self._curator.store.read(key)
-        is_by_day = key.endswith(f".{StagedPartitionWriter.ending}")
-        try:
-            frame = read_streams(content) if is_by_day else pq.read_table(BytesIO(content))
-        except DAMAGED:
-            # Nobody can tell, and nothing needs it.
-            return True
-        columns = [name for name in spec.subject_columns if name in frame.column_names]
-        ids = (pl.Series(pl.from_arrow(frame[name])).cast(pl.String).drop_nulls().unique() for name in columns)
-        rows = frame["row"].to_pylist() if "row" in frame.column_names else []
-        if not columns:
-            return True
-        is_named = any((self._people.limits(found) != NEVER).any() for found in ids)
-        return is_named or any(text is not None and self._is_mention(text) for text in rows)
+        unnamed = (there & self._keys(spec)) - named
+        return delete_leftovers(curator.store, unnamed, [spec], self._people, self._is_mention)

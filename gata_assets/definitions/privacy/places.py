@@ -14,6 +14,7 @@ from gata_assets.definitions.lake import open_lake_curator, open_online_place
 from gata_assets.definitions.messages import build_decoder, build_roll_up
 from gata_assets.definitions.privacy.own_stores import find_hooks
 from gata_assets.definitions.privacy.requests import open_requests
+from gata_assets.definitions.shop_engine import open_shop
 from gata_assets.environment import dagster_home
 from gata_assets.errors import SettingsError
 from gata_assets.governance.privacy.erasing import PrivacyPlaces
@@ -21,6 +22,7 @@ from gata_assets.governance.privacy.hooks import HookHaystack, HookLocator
 from gata_assets.governance.privacy.local_files import RunRecords, TemporaryFiles
 from gata_assets.governance.privacy.locators import Locator
 from gata_assets.governance.privacy.object_history import Archives, OldVersions
+from gata_assets.governance.privacy.of_tenants import HaystackOfTenants, LocatorOfTenants
 from gata_assets.governance.privacy.scanning import Haystack, TargetObjects
 from gata_assets.governance.privacy.table_locator import TableLocator
 from gata_assets.ingestion.kafka.connection import KafkaConnection
@@ -32,21 +34,25 @@ from gata_assets.lake.tables import TICKETS
 from gata_assets.orchestration.homes import HOME_OF_DIRECTORY
 from gata_assets.settings.governance.erased_tickets import ticket_tombstones
 from gata_assets.settings.model import Settings
+from gata_assets.settings.shop_rules import shop_tables
 from gata_assets.settings.table_specs import all_tables, curation_rules, has_own_tickets
 from gata_assets.settings.values import SourceKind
+from gata_assets.shop.people.locator import ShopLocator
+from gata_assets.shop.places import CURATED, OWNER, PROD, RAW, is_of_shop
+from gata_assets.shop.stores import ShopStore
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.people.named_people import subject_names
 from gata_assets.tickets.erasure.locator import TicketLocator, TicketPlaces
 
-# Below it are the folders of sources, each below a folder of raw, curated or prod.
-_SHOP = "shop/"
+# The place of a source's name in a key, behind `shop/`.
+_SOURCE = 1
 
 
 def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
     """The places of these settings."""
     rules, tables = curation_rules(settings), all_tables(settings)
-    columns = subject_names(tables.values())
+    columns = subject_names([*tables.values(), *shop_tables(settings).values()])
 
     def curator_of(tenant: str) -> Curator:
         return Curator(store, tenant, rules, datetime.now(UTC), tables)
@@ -56,35 +62,51 @@ def find_places(settings: Settings, store: ObjectStore) -> PrivacyPlaces:
         # The lake's, which has curated tables of its own.
         del tables[TICKETS]
         curators.append(partial(open_lake_curator, settings, store=store))
-    # Tickets first of all, since rows of a lake say whose they are; then events, which are in raw files then.
+    requests = open_requests(settings, store)
+    shop = requests.store
+    mounts = shop.mounts if isinstance(shop, ShopStore) else {}
+    # Tickets first of all, since rows of a lake say whose they are, and of a shop's request that names tickets, that
+    # they are not its; then events, which are in raw files then.
     locators: list[Locator] = [
         _tickets(settings, store),
-        EventLogLocator(store, build_roll_up(settings, store), curators, build_decoder(settings)),
-        *(TableLocator(opened, partial(EventOrigins, store)) for opened in curators),
-        BatchLocator(store),
+        _of_tenants(EventLogLocator(store, build_roll_up(settings, store), curators, build_decoder(settings))),
+        *(_of_tenants(TableLocator(opened, partial(EventOrigins, store))) for opened in curators),
+        _of_tenants(BatchLocator(store)),
+        LocatorOfTenants(ShopLocator(partial(open_shop, settings, store)), is_of_shop),
     ]
-    haystacks: list[Haystack] = [TargetObjects(store, concerns), EventLogHaystack(store)]
-    if history := store.history():
-        # What is in an archive takes hours, and what is superseded is known once all else is done.
-        old = OldVersions(history, _concerns_as_old)
-        locators = [Archives(history, _concerns_as_old, lambda: datetime.now(UTC)), *locators, old]
-        haystacks.append(old)
+    haystacks: list[Haystack] = [TargetObjects(store, concerns), _searched(EventLogHaystack(store))]
+    haystacks += [TargetObjects(shop, concerns, prefix) for prefix in mounts]
+    for prefix, bucket in [("", store), *mounts.items()]:
+        if history := bucket.history():
+            # What is in an archive takes hours, and what is superseded is known once all else is done.
+            old = OldVersions(history, _concerns_as_old, prefix)
+            locators = [Archives(history, _concerns_as_old, lambda: datetime.now(UTC), prefix), *locators, old]
+            haystacks.append(old)
     temporary = TemporaryFiles(store.unfinished_files if isinstance(store, LocalStore) else tuple)
     locators.append(temporary)
     haystacks += [temporary, RunRecords(dagster_home() or Path.cwd() / HOME_OF_DIRECTORY)]
     # Last, since they may be away.
     if connection := settings.kafka.connection:
         locator, haystack = _topics(settings, store, connection)
-        locators.append(locator)
-        haystacks.append(haystack)
+        locators.append(_of_tenants(locator))
+        haystacks.append(_searched(haystack))
     if not has_own_tickets(settings) and (online := open_online_place(settings, store)):
-        locators.append(online)
-        haystacks.append(online)
+        locators.append(_of_tenants(online))
+        haystacks.append(_searched(online))
     hooks = find_hooks(settings)
     locators.append(HookLocator(hooks))
     haystacks.append(HookHaystack(hooks))
-    requests = open_requests(settings, store)
-    return PrivacyPlaces(store, rules.tombstones, requests, tuple(locators), tuple(haystacks), columns)
+    return PrivacyPlaces(shop, rules.tombstones, requests, tuple(locators), tuple(haystacks), columns)
+
+
+def _of_tenants(locator: Locator) -> Locator:
+    """A locator that has nothing of a shop."""
+    return LocatorOfTenants(locator, is_tenant_name)
+
+
+def _searched(haystack: Haystack) -> Haystack:
+    """As `_of_tenants`."""
+    return HaystackOfTenants(haystack, is_tenant_name)
 
 
 def _topics(settings: Settings, store: ObjectStore, connection: KafkaConnection) -> tuple[Locator, Haystack]:
@@ -122,8 +144,10 @@ def concerns(tenant: str, key: str) -> bool:
     if is_of_log(key):
         return False
     first, *rest = key.split("/")
-    if f"{first}/" == _SHOP:
-        return rest[1:2] == [tenant]
+    if f"{first}/" == OWNER:
+        # A source has a folder in each of these.
+        is_of_source = key.startswith((RAW, CURATED, PROD)) and len(rest) > _SOURCE + 1
+        return is_of_shop(tenant) and (not is_of_source or rest[_SOURCE] == tenant.removeprefix(OWNER))
     return first == tenant or not is_tenant_name(first)
 
 

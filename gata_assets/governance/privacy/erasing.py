@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from gata_assets.curation.layout import TenantLayout
 from gata_assets.errors import AccessDeniedError, ArchivedError, ConflictError, StoreError
 from gata_assets.governance.privacy.actors import Actor
 from gata_assets.governance.privacy.locators import Cleared, Erasure, Locator
@@ -114,8 +113,8 @@ def _erase(
     distinct = tuple(sorted(set(ids)))
     # One may have been added since it was asked for.
     places.requests.require_free(tenant, distinct)
-    log = log_of(store, tenant, clock)
-    erased = places.reader.erased(store, tenant, TenantLayout(tenant).tombstones)
+    layout = places.requests.layout(tenant)
+    log, erased = log_of(store, layout, clock), places.reader.erased(store, tenant, layout.tombstones)
     names = (*distinct, *sorted(places.requests.known_as(tenant, distinct)))
     erasure = Erasure(tenant, names, request, erased, columns=places.columns)
     all_cleared = []

@@ -32,10 +32,12 @@ class OldVersions:
     Attributes:
         history: of the target.
         concerns: whether an object may be about people of a tenant, by its key.
+        prefix: what keys begin with that a bucket of its own has without it.
     """
 
     history: ObjectHistory
     concerns: Concerns
+    prefix: str = ""
     name: ClassVar[str] = "old versions of objects"
 
     def erase(self, erasure: Erasure) -> Iterator[Cleared]:
@@ -58,7 +60,12 @@ class OldVersions:
         """See Locator. Only which there are: each has what its object had at a time, and is deleted some days later."""
         for kept, found in self._search(Search(people), people):
             if found.values:
-                note = {"object": kept.key, "version": kept.name, "bytes": kept.size, "values": found.values}
+                note = {
+                    "object": self.prefix + kept.key,
+                    "version": kept.name,
+                    "bytes": kept.size,
+                    "values": found.values,
+                }
                 yield Exported(self.name, found.key, (note,))
 
     def search(self, search: Search, people: People) -> Iterator[Searched]:
@@ -67,7 +74,7 @@ class OldVersions:
 
     def _search(self, search: Search, people: People) -> Iterator[tuple[KeptVersion, Searched]]:
         def look(kept: KeptVersion) -> tuple[KeptVersion, Searched] | None:
-            key = f"{kept.key}?versionId={kept.name}"
+            key = f"{self.prefix}{kept.key}?versionId={kept.name}"
             try:
                 with _opened(self.history, kept) as file:
                     return kept, search.search_file(key, file)
@@ -77,7 +84,8 @@ class OldVersions:
             except ArchivedError as error:
                 return kept, Searched(key, 0, 0, fault=str(error))
 
-        versions = (kept for kept in self.history.old_versions() if self.concerns(people.tenant, kept.key))
+        found = self.history.old_versions()
+        versions = (kept for kept in found if self.concerns(people.tenant, self.prefix + kept.key))
         yield from filter(None, map_in_order(look, versions, CALLS_AT_ONCE))
 
 
@@ -89,18 +97,20 @@ class Archives:
         history: of the target.
         concerns: whether an object may be about people of a tenant, by its key.
         clock: the present instant in UTC.
+        prefix: as that of OldVersions.
     """
 
     history: ObjectHistory
     concerns: Concerns
     clock: Callable[[], datetime]
+    prefix: str = ""
 
     def erase(self, erasure: Erasure) -> Iterator[Cleared]:
         """See Locator."""
         waiting: Counter[str] = Counter()
         hours = count = 0
         remains = ""
-        kept = (one for one in self.history.archived() if self.concerns(erasure.tenant, one.key))
+        kept = (one for one in self.history.archived() if self.concerns(erasure.tenant, self.prefix + one.key))
         try:
             for one, after in map_in_order(lambda one: (one, self.history.restore(one)), kept, SMALL_CALLS_AT_ONCE):
                 count += 1

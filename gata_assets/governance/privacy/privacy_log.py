@@ -10,6 +10,6 @@ from gata_assets.storage.logs.chained_log import ChainedLog
 from gata_assets.storage.objects import ObjectStore
 
 
-def log_of(store: ObjectStore, tenant: str, clock: Callable[[], datetime]) -> ChainedLog:
+def log_of(store: ObjectStore, layout: TenantLayout, clock: Callable[[], datetime]) -> ChainedLog:
     """The log of a tenant."""
-    return ChainedLog(store, TenantLayout(tenant).privacy_log, clock=clock)
+    return ChainedLog(store, layout.privacy_log, clock=clock)

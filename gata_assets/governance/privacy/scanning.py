@@ -83,10 +83,12 @@ class TargetObjects:
     Attributes:
         store: the target.
         concerns: whether an object may be about people of a tenant, by its key.
+        prefix: what the keys begin with.
     """
 
     store: ObjectStore
     concerns: Callable[[str, str], bool] = lambda *_: True
+    prefix: str = ""
     name: ClassVar[str] = ""
 
     def search(self, search: Search, people: People) -> Iterator[Searched]:
@@ -108,7 +110,7 @@ class TargetObjects:
             except AccessDeniedError:
                 return Searched(key, 0, 0, fault=_DENIED)
 
-        for folder in ("", f"{people.tenant}/"):
+        for folder in (self.prefix,) if self.prefix else ("", f"{people.tenant}/"):
             keys = (key for key in self.store.list_keys(folder) if self.concerns(people.tenant, key))
             try:
                 yield from filter(None, map_in_order(look, keys, CALLS_AT_ONCE))

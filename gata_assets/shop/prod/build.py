@@ -21,7 +21,7 @@ from gata_assets.shop.prod.months import MonthInput, WholeTables, build_month, r
 from gata_assets.shop.prod.partitions import RULES_VERSION, TablePartitions
 from gata_assets.shop.prod.parts import PartWriter
 from gata_assets.shop.prod.source import EVERYTHING, CuratedShop, Month, ProdSettings, Scope
-from gata_assets.shop.prod.states import History, MonthState, MonthStates
+from gata_assets.shop.prod.states import STATES, History, MonthState, MonthStates
 from gata_assets.shop.prod.summaries import customer_summary, inventory_status
 from gata_assets.shop.prod.tables import BY_MONTH, CUSTOMER_SUMMARY, INVENTORY_STATUS, TABLES, WHOLE, ProdTable
 from gata_assets.shop.prod.transforms import CURATED_COLUMNS
@@ -39,7 +39,7 @@ from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.manifests import MANIFEST_FILE, Manifest
 
 _KIND = "shop_prod"
-_STATES, _LAST_BUILD = "_months/", "_build/"
+_LAST_BUILD = "_build/"
 _WHOLE_TABLES = ("customers", "products", "inventory")
 
 
@@ -121,7 +121,7 @@ class _Build:
             table.name: TablePartitions(table, store, catalog, f"{folder}{table.name}/", settings, now=now)
             for table in TABLES
         }
-        self._states = MonthStates(store, folder + _STATES, code_version=settings.code_version)
+        self._states = MonthStates(store, folder + STATES, code_version=settings.code_version)
         self.report = ProdReport()
         self._is_complete = True
 
@@ -145,11 +145,7 @@ class _Build:
         return Manifest(
             _KIND,
             schema={table.name: table.schema_note for table in TABLES},
-            settings={
-                "compression": self._settings.compression.value,
-                "file_bytes": self._settings.file_bytes,
-                "rules": RULES_VERSION,
-            },
+            settings={**self._settings.format, "rules": RULES_VERSION},
             made_from={"days": digest_days(self._days), **self._digests},
             details={"partitions": {name: table.digests() for name, table in self._tables.items()}},
         )

@@ -290,11 +290,8 @@ class TablePartitions:
             kind=self.table.name,
             files=files,
             schema=self.table.schema_note,
-            settings={
-                "compression": self._settings.compression.value,
-                "file_bytes": self._settings.file_bytes,
-                "rules": RULES_VERSION,
-            },
+            settings={**self._settings.format, "rules": RULES_VERSION},
             made_from=made_from,
             code_version=self._settings.code_version,
+            details=self._settings.notes,
         )

@@ -83,6 +83,7 @@ class ProdSettings:
         file_bytes: The size at which a partition's next file begins.
         grace: How long files stay after they were superseded: longer than any query takes.
         code_version: Noted in manifests; another one alone makes no partition stale.
+        erased_by: The request by which people were erased, which manifests of what is built then name.
     """
 
     database: str
@@ -90,3 +91,14 @@ class ProdSettings:
     file_bytes: int = 128 << 20
     grace: timedelta = timedelta(days=1)
     code_version: str = ""
+    erased_by: str = ""
+
+    @property
+    def format(self) -> dict[str, str | int]:
+        """How files are written, as manifests note it: another one makes a partition stale."""
+        return {"compression": self.compression.value, "file_bytes": self.file_bytes}
+
+    @property
+    def notes(self) -> dict[str, list[str]]:
+        """What manifests say besides."""
+        return {"erased_by": [self.erased_by]} if self.erased_by else {}

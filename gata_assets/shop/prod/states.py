@@ -23,6 +23,8 @@ from gata_assets.storage.datasets import DatasetWrite, find_manifest, read_files
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.tables.manifests import MANIFEST_FILE, Manifest
 
+# The folder of all months, in that of a source.
+STATES = "_months/"
 _CUSTOMERS, _PRODUCTS = "customers.parquet", "products.parquet"
 _KIND = "shop_month"
 # Months that the days of `inventory_status` can be in.

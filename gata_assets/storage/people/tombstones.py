@@ -1,11 +1,13 @@
 """Tombstones of erased people, in the target: below everything that reads rows, which leaves theirs out.
 
-An object for each request, in a folder of the tenant, written before anything is erased and never changed. Readers list
+An object for each request, in a folder of the tenant, written before anything is erased and never changed; in a folder
+below it for each table, those of the keys of rows that were theirs, to which rows of other tables belong. Readers list
 them each time, and read each once.
 """
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +18,8 @@ from gata_assets.tables.people.privacy_keys import NO_PRIVACY_KEYS, PrivacyKeys,
 
 if TYPE_CHECKING:
     from gata_assets.tables.people.erased_people import ErasedPeople
+
+_DIGITS = 16
 
 
 def write_tombstones(store: ObjectStore, folder: str, request: str, stones: Tombstones) -> Tombstones:
@@ -37,6 +41,12 @@ def write_tombstones(store: ObjectStore, folder: str, request: str, stones: Tomb
             ) from None
         return known
     return stones
+
+
+def write_row_tombstones(store: ObjectStore, folder: str, table: str, request: str, stones: Tombstones) -> None:
+    """Store the tombstones of the keys of rows of a table; a request may have several. Raises StoreError."""
+    content = msgspec.json.encode(stones)
+    store.write(f"{folder}{table}/{request}-{sha256(content).hexdigest()[:_DIGITS]}.json", content)
 
 
 def find_tombstones(store: ObjectStore, folder: str, request: str) -> Tombstones | None:
@@ -83,7 +93,11 @@ class TombstoneReader:
         place, listed = store.uri(folder), tuple(store.list_keys(folder))
         known = self._people.get(place)
         if known is None or known[0] != listed:
-            people = ErasedPeople(tenant, self.keys, [self._read(store, key) for key in listed])
+            by_table: dict[str, list[Tombstones]] = {"": []}
+            for key in listed:
+                table = key.removeprefix(folder).rpartition("/")[0]
+                by_table.setdefault(table, []).append(self._read(store, key))
+            people = ErasedPeople(tenant, self.keys, by_table.pop(""), by_table)
             self._people[place] = known = (listed, people)
         return known[1]
 

@@ -8,7 +8,7 @@ Marks are stored encrypted, since 20 bits would tell much of who is one of few: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
 import numpy as np
@@ -17,6 +17,7 @@ import polars as pl
 from gata_assets.tables.columns.arrays import Bools, Int64s, UInt64s
 from gata_assets.tables.columns.arrow_buffers import micros
 from gata_assets.tables.columns.hashing import hash_ids
+from gata_assets.tables.people.owners import lookups
 from gata_assets.tables.people.privacy_keys import (
     MARKS,
     NO_PRIVACY_KEYS,
@@ -33,10 +34,19 @@ NEVER = np.iinfo(np.int64).min
 
 
 class ErasedPeople:
-    """The people of a tenant who were erased."""
+    """The people of a tenant who were erased, and the rows of theirs that rows of other tables belong to."""
 
-    def __init__(self, tenant: str, keys: PrivacyKeys, stones: Iterable[Tombstones]) -> None:
-        """Raises PrivacyKeyError if a key is missing, since who was erased could not be left out then."""
+    def __init__(
+        self,
+        tenant: str,
+        keys: PrivacyKeys,
+        stones: Iterable[Tombstones],
+        rows: Mapping[str, Iterable[Tombstones]] | None = None,
+    ) -> None:
+        """`rows` are of the keys of such rows, by table, which never count again.
+
+        Raises PrivacyKeyError if a key is missing, since who was erased could not be left out then.
+        """
         by_key: dict[bytes, dict[bytes, int]] = {}
         marks = []
         for stone in stones:
@@ -49,15 +59,17 @@ class ErasedPeople:
         self._known = list(by_key.items())
         self._is_marked = np.zeros(MARKS if marks else 0, dtype=np.bool_)
         self._is_marked[marks] = True
+        self.rows = {table: ErasedPeople(tenant, keys, of_table) for table, of_table in (rows or {}).items()}
 
     @property
     def digest(self) -> str:
         """Digits that differ if other people were erased."""
         people = sorted((digest.hex(), limit) for _, known in self._known for digest, limit in known.items())
-        return sha256(repr(people).encode()).hexdigest()
+        rows = [(table, self.rows[table].digest) for table in sorted(self.rows)]
+        return sha256(repr((people, rows) if rows else people).encode()).hexdigest()
 
     def __bool__(self) -> bool:
-        return bool(self._known)
+        return bool(self._known or self.rows)
 
     def limits(self, ids: pl.Series, keys: UInt64s | None = None) -> Int64s:
         """For each of distinct ids, the instant (microseconds since 1970, UTC) up to which rows do not count.
@@ -100,15 +112,22 @@ class ErasedPeople:
         return is_erased.to_numpy() if is_erased.any() else None
 
     def rows_of(self, spec: TableSpec, rows: pl.DataFrame) -> Bools | None:
-        """Which rows of a table are of people who were erased, by all of its columns that name one; None if none is."""
+        """Which rows of a table are of people who were erased, by all of its columns that name one, or a row of theirs;
+        None if none is.
+        """
         found: Bools | None = None
-        for column in spec.subject_columns:
-            if self and column in rows.columns:
-                instants = rows[spec.event_time] if spec.event_time in rows.columns else None
-                of_column = self.are_erased(rows[column], instants)
-                if of_column is not None:
-                    found = of_column if found is None else found | of_column
+        happened_at = rows[spec.event_time] if spec.event_time in rows.columns else None
+        for column, table in lookups(spec, rows.columns):
+            erased, instants = (self, happened_at) if table is None else (self.rows.get(table), None)
+            of_column = erased.are_erased(rows[column], instants) if erased else None
+            if of_column is not None:
+                found = of_column if found is None else found | of_column
         return found
+
+    def without(self, spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows of a table that are not of people who were erased."""
+        found = self.rows_of(spec, rows)
+        return rows if found is None else rows.filter(~pl.Series(found))
 
 
 def nobody(tenant: str) -> ErasedPeople:

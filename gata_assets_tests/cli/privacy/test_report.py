@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.governance.privacy.privacy_log import log_of
 from gata_assets.governance.privacy.reports.page import report_page
 from gata_assets.governance.privacy.reports.report import report_request
@@ -131,7 +132,7 @@ def test_an_export_has_a_report_too(store: Callable[[], ObjectStore]) -> None:
 def test_a_page_shows_what_others_named_as_text(for_auditor: bool) -> None:
     evil = "<script>alert(1)</script>"
     target = MemoryStore()
-    log = log_of(target, "acme", lambda: NOW)
+    log = log_of(target, TenantLayout("acme"), lambda: NOW)
     log.append("requested", {"request": "r", "people": 1, "by": evil})
     cleared = {"place": evil, "objects": 1, "removed": {evil: 1}, "remains": evil}
     log.append("cleared", {"request": "r", **cleared})

@@ -70,7 +70,9 @@ def export_person(
     archive.add_text(README, describe_export(done))
     # Before the archive is there: one that could not be written then is logged, and none is there that is not.
     counts = {"ids": done.ids, "files": len(files), "rows": done.rows, "not_exported": len(done.not_exported)}
-    log_of(places.store, tenant, clock).append("exported", {"request": request, "by": by, **counts})
+    log_of(places.store, places.requests.layout(tenant), clock).append(
+        "exported", {"request": request, "by": by, **counts}
+    )
     return done
 
 

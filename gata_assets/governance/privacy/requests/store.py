@@ -6,7 +6,7 @@ is carried out even if whoever asked is gone. One that was cut off between the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,6 +45,11 @@ class ReadRequests:
         )
 
 
+def tenants_in(store: ObjectStore) -> Iterable[str]:
+    """The tenants of a target, by its folders; raises StoreError."""
+    return filter(is_tenant_name, store.list_folders(""))
+
+
 class ErasureRequests:
     """The requests of a target; safe for several threads and processes."""
 
@@ -56,6 +61,9 @@ class ErasureRequests:
         deadline: timedelta,
         clock: Callable[[], datetime],
         known_as: Callable[[str, Sequence[str]], Collection[str]] = lambda *_: (),
+        *,
+        layout: Callable[[str], TenantLayout] = TenantLayout,
+        owners: Callable[[ObjectStore], Iterable[str]] = tenants_in,
     ) -> None:
         """Use a store.
 
@@ -66,7 +74,10 @@ class ErasureRequests:
             deadline: Within which a request is to be carried out.
             clock: Gives the present instant in UTC.
             known_as: What stands for ids of a tenant's people in tables that mask them, besides the ids.
+            layout: The keys of a tenant's data.
+            owners: Lists the tenants of a store.
         """
+        self.layout, self._owners = layout, owners
         self.known_as = known_as
         self.store, self._keys, self._holds = store, keys, holds
         self._deadline, self._clock = deadline, clock
@@ -96,9 +107,9 @@ class ErasureRequests:
         asked = self._request(tenant, request, stones, by=by, sealed=sealed)
         # Before the request is stored: one without an entry there could not be found later.
         content = {"request": request, "people": asked.people, "key_version": asked.key_version, "by": by}
-        log_of(self.store, tenant, self._clock).append("requested", content)
+        log_of(self.store, self.layout(tenant), self._clock).append("requested", content)
         try:
-            self.store.write(_key(tenant, request), msgspec.json.encode(asked), expected=ABSENT, is_private=True)
+            self.store.write(self._key(tenant, request), msgspec.json.encode(asked), expected=ABSENT, is_private=True)
         except ConflictError:
             return self._read(tenant, request)[0]
         return asked
@@ -133,7 +144,7 @@ class ErasureRequests:
         try:
             return unseal(self._keys, asked.key_version, asked.tenant, asked.request, asked.sealed)
         except ValueError:
-            raise self._damaged(_key(asked.tenant, asked.request)) from None
+            raise self._damaged(self._key(asked.tenant, asked.request)) from None
 
     def note_completed(self, asked: StoredRequest) -> None:
         """Remove the ids from a request, of whose people nothing is left; raises StoreError."""
@@ -145,16 +156,18 @@ class ErasureRequests:
 
     def tenants(self) -> list[str]:
         """Whose requests there may be; raises StoreError."""
-        return [name for name in self.store.list_folders("") if is_tenant_name(name)]
+        return list(self._owners(self.store))
 
     def read_all(self, tenant: str) -> ReadRequests:
         """All requests of a tenant by their names, with as much of the ids as says whether they are stored.
 
         What was read before and has not changed is not read again. Raises StoreError.
         """
-        places = TenantLayout(tenant)
+        places = self.layout(tenant)
         stored = {_name(key): version for key, version in self.store.list_versions(places.erasure_requests)}
-        names = sorted({*stored, *map(_name, self.store.list_keys(places.tombstones))})
+        noted = (key.removeprefix(places.tombstones) for key in self.store.list_keys(places.tombstones))
+        # In folders below are those of rows.
+        names = sorted({*stored, *(_name(key) for key in noted if "/" not in key)})
 
         def read(name: str) -> StoredRequest | DamagedTableError:
             try:
@@ -170,14 +183,14 @@ class ErasureRequests:
 
     def _light(self, tenant: str, name: str, version: Version | None) -> StoredRequest:
         """A request, or what its tombstones say of it, if it has nothing else."""
-        key = _key(tenant, name)
+        key = self._key(tenant, name)
         known = self._known.get(key)
         if known and known[0] == version:
             return known[1]
         try:
             found, version = self._read(tenant, name)
         except ObjectNotFoundError:
-            stones = find_tombstones(self.store, TenantLayout(tenant).tombstones, name)
+            stones = find_tombstones(self.store, self.layout(tenant).tombstones, name)
             if stones is None:
                 raise self._damaged(key) from None
             return self._request(tenant, name, stones, by="", sealed=None)
@@ -192,7 +205,7 @@ class ErasureRequests:
 
         from gata_assets.tables.people.erased_people import digest_people
 
-        folder = TenantLayout(tenant).tombstones
+        folder = self.layout(tenant).tombstones
         known = find_tombstones(self.store, folder, request)
         version = known.key_version if known else self._keys.newest
         # Without the key of an earlier request nothing is begun.
@@ -219,7 +232,7 @@ class ErasureRequests:
 
     def _change(self, asked: StoredRequest, changed: Callable[[StoredRequest], StoredRequest]) -> None:
         """Change a request that is not complete."""
-        key = _key(asked.tenant, asked.request)
+        key = self._key(asked.tenant, asked.request)
         for _ in range(_MOST_ATTEMPTS):
             known, version = self._read(asked.tenant, asked.request)
             if known.completed_at is not None:
@@ -230,7 +243,7 @@ class ErasureRequests:
         raise ConflictError(f"{self.store.uri(key)} is being changed by other commands: give the same command again.")
 
     def _read(self, tenant: str, request: str) -> tuple[StoredRequest, Version]:
-        key = _key(tenant, request)
+        key = self._key(tenant, request)
         content, version = self.store.read_versioned(key)
         try:
             found = msgspec.json.decode(content, type=StoredRequest)
@@ -240,16 +253,15 @@ class ErasureRequests:
             raise self._damaged(key)
         return found, version
 
+    def _key(self, tenant: str, request: str) -> str:
+        return f"{self.layout(tenant).erasure_requests}{request}{_ENDING}"
+
     def _damaged(self, key: str) -> DamagedTableError:
         return DamagedTableError(
             f"{self.store.uri(key)} is not the request that was stored there: restore it from a version or a copy, or "
             "remove it, and ask again with the same name and ids. Until then nobody knows whom it is about.",
             key=key,
         )
-
-
-def _key(tenant: str, request: str) -> str:
-    return f"{TenantLayout(tenant).erasure_requests}{request}{_ENDING}"
 
 
 def _name(key: str) -> str:

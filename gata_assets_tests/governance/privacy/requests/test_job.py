@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from gata_assets.curation.layout import TenantLayout
 from gata_assets.definitions.privacy.places import find_places
 from gata_assets.definitions.privacy.requests import push_backlogs
 from gata_assets.errors import StoreError
@@ -120,7 +121,7 @@ def test_one_request_that_fails_stops_no_other_and_the_run_says_which(any_store:
         assert ran.success, check.description
         assert left(any_store) == set()
         assert gateway.samples("/metrics/job/gata_privacy/tenant_id/globex")["gata_erasure_open_requests"] == 0
-    last = log_of(any_store, "acme", now).read()[-1]
+    last = log_of(any_store, TenantLayout("acme"), now).read()[-1]
     assert (last.kind, last.content) == ("completed", {"request": "held", "by": DAGSTER})
 
 

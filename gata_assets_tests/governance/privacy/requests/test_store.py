@@ -38,7 +38,7 @@ FOLDER = TenantLayout("acme").erasure_requests
 
 
 def kinds(store: ObjectStore) -> list[str]:
-    return [entry.kind for entry in log_of(store, "acme", MovedClock()).read()]
+    return [entry.kind for entry in log_of(store, TenantLayout("acme"), MovedClock()).read()]
 
 
 def contents(store: ObjectStore) -> bytes:
@@ -59,7 +59,7 @@ def test_a_request_is_taken_once_and_waits_with_its_ids_sealed(any_store: Object
     assert requests.ask("globex", IDS[:2], "letter-1", BY).people == 2
     assert sorted(other.ids_of(asked)) == sorted(IDS)
     assert not any(one.encode() in contents(any_store) for one in IDS)
-    [entry] = log_of(any_store, "acme", clock).read()
+    [entry] = log_of(any_store, TenantLayout("acme"), clock).read()
     assert entry.content == {"request": "letter-1", "people": 3, "key_version": 1, "by": BY}
 
 
