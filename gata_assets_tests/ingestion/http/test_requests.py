@@ -160,6 +160,8 @@ def test_every_answer_of_openapi_is_declared_with_its_paths(service: RunningServ
         "/internal/data/upload-csv",
         "/internal/data/{table}",
         "/v1/events",
+        "/v1/privacy/erasures",
+        "/v1/privacy/erasures/{name}",
         "/webhooks/{source}",
         "/api/validation/validate",
         "/api/validation/schema/{table}",

@@ -321,7 +321,7 @@ def test_a_damaged_record_does_not_keep_another_key_from_being_revoked() -> None
     [
         ("Acme!", ["ingest"], None, "No tenant has such a name"),
         ("ingestion", ["ingest"], None, "No tenant has such a name"),
-        ("acme", [], None, "needs at least one scope, and there are ingest, validate, read, admin"),
+        ("acme", [], None, "needs at least one scope, and there are ingest, validate, read, privacy, admin"),
         ("acme", ["ingest", "write"], None, "needs at least one scope"),
         ("acme", ["ingest"], timedelta(0), "a lifetime above 0"),
     ],

@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from gata_assets.definitions import build_definitions
+from gata_assets.governance.privacy.requests.job import ERASED_PEOPLE
 from gata_assets.ingestion.upkeep.definition import EVENTS_IN_RAW_FILES
 from gata_assets.interactions.assets.jobs import CURATE_INTERACTIONS, PREPARE_INTERACTIONS
 from gata_assets.interactions.tables import TABLES
@@ -74,12 +75,15 @@ def test_the_lineage_shows_both_pipelines_and_every_asset_is_described(store: Lo
         one.split("/")[0] == "globex" for key, of_key in parents.items() if key.startswith("acme") for one in of_key
     )
     sources = {"ticket_table", *(f"{tenant}/raw_{table}" for tenant in ("acme", "globex") for table in TABLES)}
-    # No table: it says how far single events are.
-    upkeep = EVENTS_IN_RAW_FILES.to_user_string()
-    assert {key for key, of_key in parents.items() if not of_key} == {*sources, upkeep}
+    # No tables: they say how far single events are, and requests to erase people.
+    upkeep = {EVENTS_IN_RAW_FILES, ERASED_PEOPLE}
+    assert {key for key, of_key in parents.items() if not of_key} == {
+        *sources,
+        *(key.to_user_string() for key in upkeep),
+    }
     assert all(graph.get(key).description for key in graph.get_all_asset_keys())
     assert {key.to_user_string() for key in graph.get_all_asset_keys() - graph.executable_asset_keys} == sources
-    for key in graph.executable_asset_keys - {EVENTS_IN_RAW_FILES}:
+    for key in graph.executable_asset_keys - upkeep:
         assert graph.get(key).metadata["dagster/column_schema"].schema.columns
         assert graph.get(key).check_keys
         assert "parquet" in graph.get(key).kinds or "json" in graph.get(key).kinds
@@ -96,8 +100,8 @@ def test_without_tenants_there_are_ticket_assets_alone(named: str, store: LocalS
         "general_split",
         "low_volume_tickets",
         "low_volume_split",
-        # A tenant may begin with single events, unless there are to be none.
-        *([] if named else [EVENTS_IN_RAW_FILES.to_user_string()]),
+        # A tenant may begin with single events, or ask for people to be erased, unless there are to be none.
+        *([] if named else [EVENTS_IN_RAW_FILES.to_user_string(), ERASED_PEOPLE.to_user_string()]),
     }
 
 
