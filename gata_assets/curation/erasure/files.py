@@ -64,7 +64,7 @@ class RecordOrigins(Protocol):
         """Of so many records of a file, those without an origin: whoever was killed was about to remove them."""
 
     def remove(self, raw_key: str, are_removed: Bools) -> None:
-        """Remove the origins of records, each of which is given; raises ConflictError or StoreError."""
+        """Remove the origins of the given records; raises ConflictError or StoreError."""
 
 
 class _Rewritten(NamedTuple):

@@ -77,7 +77,7 @@ def _keys_of(curator: FileValidator, spec: TableSpec, key: str, names: tuple[str
 
 
 def rows_of_file(curator: FileValidator, spec: TableSpec, report: Report) -> Iterator[pl.DataFrame]:
-    """What decides about the rows of a file: valid and rejected ones; of a file of which some were left out, all."""
+    """What decides about the rows of a file: valid and rejected ones; all, if a file had some left out."""
     for part in report.parts:
         rows = curator.read_staged(part)
         yield pl.DataFrame(rows.select([name for name in columns_looked_at(spec) if name in rows.column_names]))

@@ -132,7 +132,7 @@ def digest_raw_object(store: ObjectStore, key: str) -> RawContent:
 
 @contextmanager
 def opened(store: ObjectStore, key: str) -> Iterator[RawSource]:
-    """An object, to read it: Parquet, of which many small parts are read from anywhere, as a file of this machine.
+    """An object, to read it: Parquet, whose many small parts are read from anywhere, as a file of this machine.
 
     Raises ObjectNotFoundError, or StoreError.
     """

@@ -133,7 +133,7 @@ class Archives:
 
 @contextmanager
 def _opened(history: ObjectHistory, kept: KeptVersion) -> Iterator[BinaryIO]:
-    """A version; Parquet, of which many small parts are read from anywhere, as a copy on this machine."""
+    """A version; Parquet, whose many small parts are read from anywhere, as a copy on this machine."""
     with history.open_read(kept) as file:
         is_copied = is_parquet(file.read(HEAD_BYTES))
         file.seek(0)

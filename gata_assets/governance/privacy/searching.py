@@ -31,7 +31,7 @@ from gata_assets.curation.validated_files import DAMAGED
 from gata_assets.governance.privacy.locators import People
 from gata_assets.storage.scratch import scratch_file
 
-_SHORTEST_WORD = 6
+SHORTEST_WORD = 6
 # Ids that texts have letter for letter: nothing writes these characters otherwise, but JSON as such an escape.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.@:-]+")
 _ESCAPED_ASCII = "\\u00"
@@ -63,7 +63,7 @@ class Search:
 
     def __init__(self, people: People) -> None:
         self._ids, self._columns = frozenset(people.ids), people.columns
-        self._long = frozenset(found for found in self._ids if len(found) >= _SHORTEST_WORD)
+        self._long = frozenset(found for found in self._ids if len(found) >= SHORTEST_WORD)
         self._words = Mentions(sorted(self._long))
         self._looked_for = [*self._ids, _ESCAPED_ASCII] if all(map(_PLAIN_ID.fullmatch, self._ids)) else []
 

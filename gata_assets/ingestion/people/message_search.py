@@ -13,11 +13,9 @@ from typing import Any
 
 from gata_assets.curation.layout import is_tenant_name
 from gata_assets.governance.privacy.locators import People
-from gata_assets.governance.privacy.searching import Search
+from gata_assets.governance.privacy.searching import SHORTEST_WORD, Search
 from gata_assets.ingestion.kafka.consuming.decoding import TENANT, is_avro
 from gata_assets.ingestion.segments.rejected import Headers
-
-_SHORTEST = 6
 
 
 class MessageSearch:
@@ -26,7 +24,7 @@ class MessageSearch:
     def __init__(self, people: People, search: Search | None = None) -> None:
         """`search` is of the same people, if there is one."""
         self._people, self._search = people, search or Search(people)
-        long = sorted(one.encode() for one in people.ids if len(one) >= _SHORTEST)
+        long = sorted(one.encode() for one in people.ids if len(one) >= SHORTEST_WORD)
         self._anywhere = re.compile(b"|".join(map(re.escape, long))) if long else None
 
     def count(self, value: bytes | None, key: bytes | None = None, headers: Headers = ()) -> int:

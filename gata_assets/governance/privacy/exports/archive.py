@@ -26,7 +26,7 @@ class ArchivedFile:
 
 
 class Archive:
-    """Files that are added one after another, of which few bytes are in memory."""
+    """Files that are added one after another, with few bytes in memory."""
 
     def __init__(self, zipped: zipfile.ZipFile) -> None:
         self._zipped = zipped

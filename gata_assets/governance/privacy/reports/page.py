@@ -133,7 +133,7 @@ def _verified(verified: Verified | None) -> Iterator[str]:
 
 def _log(report: RequestReport) -> Iterator[str]:
     yield _paragraph(
-        f"The log has {report.log_entries:,} entries, of which these are about the request. Each has the SHA-256 of "
+        f"The log has {report.log_entries:,} entries. These are about the request. Each has the SHA-256 of "
         "the one before, and the whole chain was verified for this page: whoever notes the head elsewhere can tell "
         "later whether anything was changed or cut off."
     )
