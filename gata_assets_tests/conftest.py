@@ -24,6 +24,7 @@ from hypothesis import settings
 from gata_assets.interactions.engines.base import InteractionEngine
 from gata_assets.interactions.engines.polars import PolarsEngine
 from gata_assets.sandbox.data_api.access import ACCESS_KEY_ID
+from gata_assets.storage import scratch
 from gata_assets.storage.objects import ObjectStore
 from gata_assets.storage.resource import LocalStoreResource
 from gata_assets.storage.s3 import S3StoreResource
@@ -191,3 +192,14 @@ def sqlite_of(directory: Path, rows: list[dict[str, object]]) -> SqliteTickets:
     """Rows of the world in a SQLite file of that directory, in place of what was there."""
     create_sqlite(directory / "tickets.sqlite", database_rows(rows))
     return SqliteTickets(path=str(directory / "tickets.sqlite"))
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory for temporary files of the test's own, in this process and in those that it starts."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield folder
+    scratch._swept.discard(str(folder))

@@ -11,14 +11,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from gata_assets.errors import StoreError
-from gata_assets.storage import scratch
 from gata_assets.storage.scratch import scratch_directory, scratch_file, sweep_scratch
 from gata_assets_tests.support.canaries import canary
 
@@ -30,17 +28,6 @@ with scratch_directory() as folder:
     print(folder, flush=True)
     time.sleep(600)
 """
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory for temporary files of the test's own, in this process and in those that it starts."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    yield folder
-    scratch._swept.discard(str(folder))
 
 
 def start_holder() -> tuple[subprocess.Popen[str], Path]:

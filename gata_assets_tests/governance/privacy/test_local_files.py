@@ -10,8 +10,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,6 @@ from gata_assets.errors import StoreError
 from gata_assets.governance.privacy.local_files import RunRecords, TemporaryFiles
 from gata_assets.governance.privacy.locators import Cleared, Erasure, People
 from gata_assets.governance.privacy.scanning import Haystack, scan
-from gata_assets.storage import scratch
 from gata_assets.storage.local import LocalStore
 from gata_assets.storage.scratch import scratch_directory
 from gata_assets.tables.people.erased_people import ErasedPeople
@@ -38,17 +35,6 @@ with scratch_directory() as folder:
     print("there", flush=True)
     time.sleep(600)
 """
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory for temporary files of the test's own, in this process and in those that it starts."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    yield folder
-    scratch._swept.discard(str(folder))
 
 
 def found(*haystacks: Haystack) -> list[str]:
